@@ -1,0 +1,26 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""The error an Element API method answers with."""
+
+
+class ApiError(Exception):
+    """A refusal, told to the client by name with HTTP status 200.
+
+    :param name: the Element error name, such as ``xUnknownAccount``
+    :param message: the text beside it; the name itself when left out
+    """
+
+    def __init__(self, name, message=''):
+        super().__init__(f'{name}: {message}' if message else name)
+        self.name = name
+        self.message = message or name

@@ -1,0 +1,22 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""The API methods, one module a noun. Importing this enters them all."""
+
+from cinder.tests.element_simulator.methods import accounts  # noqa: F401
+from cinder.tests.element_simulator.methods import clones  # noqa: F401
+from cinder.tests.element_simulator.methods import cluster  # noqa: F401
+from cinder.tests.element_simulator.methods import groups  # noqa: F401
+from cinder.tests.element_simulator.methods import pairing  # noqa: F401
+from cinder.tests.element_simulator.methods import snapshots  # noqa: F401
+from cinder.tests.element_simulator.methods import stats  # noqa: F401
+from cinder.tests.element_simulator.methods import volumes  # noqa: F401

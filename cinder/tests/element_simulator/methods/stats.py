@@ -1,0 +1,62 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""What volumes have been doing: little, for nobody serves their I/O."""
+
+from cinder.tests.element_simulator import api
+from cinder.tests.element_simulator import wire
+
+_BLOCK = 4096
+
+_IDLE = {
+    'actualIOPS': 0, 'averageIOPSize': 0, 'burstIOPSCredit': 0,
+    'clientQueueDepth': 0, 'latencyUSec': 0, 'readBytes': 0,
+    'readBytesLastSample': 0, 'readLatencyUSec': 0, 'readLatencyUSecTotal': 0,
+    'readOps': 0, 'readOpsLastSample': 0, 'samplePeriodMSec': 500,
+    'throttle': 0.0, 'unalignedReads': 0, 'unalignedWrites': 0,
+    'volumeUtilization': 0.0, 'writeBytes': 0, 'writeBytesLastSample': 0,
+    'writeLatencyUSec': 0, 'writeLatencyUSecTotal': 0, 'writeOps': 0,
+    'writeOpsLastSample': 0, 'desiredMetadataHosts': None,
+    'asyncDelay': None,
+}
+
+
+def _stats(cluster, volume):
+    used = cluster.files.used(f'volume-{volume.volume_id}') // _BLOCK
+    return {
+        **_IDLE,
+        'accountID': volume.account_id,
+        'metadataHosts': {'primary': cluster.node_of(volume),
+                          'liveSecondaries': [], 'deadSecondaries': []},
+        'nonZeroBlocks': used,
+        'timestamp': wire.timestamp(cluster.now()),
+        'volumeAccessGroups': [group.group_id for group in
+                               cluster.groups_of(volume.volume_id)],
+        'volumeID': volume.volume_id,
+        'volumeSize': volume.size,
+        'zeroBlocks': max(volume.size // _BLOCK - used, 0),
+    }
+
+
+@api.method('GetVolumeStats', required={'volumeID': int})
+def get_volume_stats(cluster, args):
+    return {'volumeStats': _stats(cluster, cluster.volume(args['volumeID']))}
+
+
+@api.method('ListVolumeStats', since='7.0',
+            optional={'volumeIDs': [int], 'includeVirtualVolumes': bool})
+def list_volume_stats(cluster, args):
+    volumes = [volume for _number, volume in sorted(cluster.volumes.items())
+               if volume.status == 'active'
+               and volume.volume_id in args.get('volumeIDs',
+                                                [volume.volume_id])]
+    return {'volumeStats': [_stats(cluster, volume) for volume in volumes]}
