@@ -1,0 +1,356 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""One request: from an eligible image to a volume, through its template.
+
+Ties the parts together for one cluster. What it remembers of templates and
+accounts saves calls and is corrected by the calls that fail.
+"""
+
+import collections
+import dataclasses
+import functools
+import threading
+import typing
+
+from oslo_config import cfg
+from oslo_log import log as logging
+import tooz
+
+from cinder.i18n import _
+from cinder.volume.drivers.solidfire_template_cache import clock as clocks
+from cinder.volume.drivers.solidfire_template_cache import errors
+from cinder.volume.drivers.solidfire_template_cache import image as images
+from cinder.volume.drivers.solidfire_template_cache import locks
+from cinder.volume.drivers.solidfire_template_cache import template as tpl
+
+LOG = logging.getLogger(__name__)
+
+CONF = cfg.CONF
+
+# A template or an account may vanish behind our back, and again while we
+# look; more than this is not bad luck.
+_ATTEMPTS = 3
+
+_MOST_REMEMBERED = 4096
+
+# A verdict on an image is kept for a while: whoever waits for the failed
+# fill need not download the same again, and an operator who changes what is
+# allowed need not wait long.
+_REFUSAL_SECONDS = 600
+
+
+@dataclasses.dataclass(frozen=True)
+class Request(object):
+    """What a volume needs, in terms of the cluster.
+
+    :ivar volume_id: Cinder's volume id, for the log
+    :ivar image: the image as the request knows it
+    :ivar account_name: the account that is to own the volume
+    :ivar name: the name of the volume on the cluster
+    :ivar order: a callable that takes the :class:`wire.Account` and returns
+        the :class:`clones.Order`
+    :ivar fill: a callable that returns a ready template of the image
+    :ivar seen_before: whether an earlier attempt may have left a volume
+    """
+
+    volume_id: str
+    image: images.Image
+    account_name: str
+    name: str
+    order: typing.Callable
+    fill: typing.Callable
+    seen_before: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Result(object):
+    """A finished volume.
+
+    :ivar volume: the :class:`wire.Volume`
+    :ivar account: the :class:`wire.Account` that owns it
+    :ivar template: what it was cloned from
+    :ivar filled: whether the template was made for this request
+    """
+
+    volume: typing.Any
+    account: typing.Any
+    template: tpl.Template
+    filled: bool
+
+
+class TemplateCache(object):
+    """The templates of one cluster, in use.
+
+    :param cluster_id: the cluster's own UUID
+    :param client: its :class:`element.ElementClient`
+    :param store: its :class:`store.TemplateStore`
+    :param scheduler: its :class:`clones.CloneScheduler`
+    :param tenants: its :class:`accounts.TenantAccounts`
+    """
+
+    def __init__(self, cluster_id, client, store, scheduler, tenants,
+                 clock=None):
+        self._cluster_id = cluster_id
+        self._client = client
+        self._store = store
+        self._scheduler = scheduler
+        self._tenants = tenants
+        self._clock = clock or clocks.SystemClock()
+        self._lock = threading.Lock()
+        self._remembered = collections.OrderedDict()
+        self._refused = collections.OrderedDict()
+
+    def create(self, request):
+        """Make the volume.
+
+        :param request: a :class:`Request`
+        :returns: a :class:`Result`
+        :raises Exception: whatever went wrong; nothing is left behind that
+            the error's notes do not name
+        """
+        later = []
+        try:
+            return self._create(request, later)
+        finally:
+            # Only now, so that this clone is not kept waiting for others.
+            self._clean_up(request.image, later)
+
+    def _create(self, request, later):
+        for attempt in range(1, _ATTEMPTS + 1):
+            account = self._account(request)
+            template, filled = self._obtain(request, later)
+            order = request.order(account)
+            if not template.fits(order.size):
+                raise errors.TemplateCacheError(
+                    reason=_('template volume %s does not fit the volume')
+                    % template.volume_id)
+            try:
+                volume = self._scheduler.clone(template.volume_id,
+                                               template.size, order)
+            except errors.NotFound as exc:
+                # The template or the account is not there any more.
+                self._forget(template)
+                self._tenants.forget(request.account_name)
+                if attempt == _ATTEMPTS:
+                    raise
+                LOG.info('%(error)s; looking again for volume %(volume)s.',
+                         {'error': exc, 'volume': request.volume_id})
+            else:
+                return Result(volume, account, template, filled)
+
+    def _account(self, request):
+        """Return the account to own the volume; clear the volume's name.
+
+        An attempt on another host, or before a restart, may have left a
+        volume of the same name, and a name must not stand twice. To look
+        for one costs a call, which the steady case does without: an attempt
+        that failed here has cleaned up after itself.
+        """
+        account = self._tenants.recall(request.account_name)
+        looked = account is None
+        if looked:
+            account = self._tenants.find(request.account_name)
+        if looked or request.seen_before:
+            self._client.remove_named(request.name)
+        return account
+
+    # Templates
+
+    def _obtain(self, request, later):
+        """Return a template to clone, and whether it was filled for this."""
+        image = request.image
+        filled = False
+        template = self._recall(image)
+        if template is None:
+            found = self._store.find(image.id)
+            template = self._pick(found, image)
+            if template is None:
+                template, filled = self._make(request, later)
+            elif len(found) > 1:
+                later.append(functools.partial(self._tidy, image))
+        return self._refresh(template, image), filled
+
+    def _make(self, request, later):
+        """Fill a template, unless somebody else does it meanwhile."""
+        image = request.image
+        self._check_refused(image)
+        with locks.held(locks.for_image(self._cluster_id, image.id)):
+            template = self._recall(image)
+            if template:
+                return template, False
+            found = self._store.find(image.id)
+            template = self._pick(found, image)
+            if template:
+                return template, False
+            self._check_refused(image)
+            self._remove_unfinished(found)
+            made = self._fill(request)
+            # Two hosts without a common lock may both have filled: all
+            # settle on the same one.
+            found = self._store.find(image.id)
+            template = self._pick(found, made.image)
+            if template is None:
+                raise errors.TemplateCacheError(
+                    reason=_('template volume %s is gone right after it was '
+                             'filled') % made.volume_id)
+            later.extend(functools.partial(self._retire, other)
+                         for other in _others(found, template))
+        # Glance may have told the filler of a newer image than the
+        # request's.
+        return self._pick([template], image), True
+
+    def _remove_unfinished(self, found):
+        for template in found:
+            if template.state is tpl.State.FILLING:
+                # Whoever filled it held the lock, so it died.
+                self._store.retire(template)
+
+    def _fill(self, request):
+        try:
+            return request.fill()
+        except errors.FillRefused as exc:
+            with self._lock:
+                self._refused[request.image] = (
+                    self._clock.monotonic() + _REFUSAL_SECONDS, str(exc))
+                _trim(self._refused)
+            raise
+
+    def _check_refused(self, image):
+        with self._lock:
+            until, reason = self._refused.get(image, (0, None))
+        if reason and self._clock.monotonic() < until:
+            raise errors.FillRefused(reason=reason)
+
+    def _pick(self, found, image):
+        """Choose among an image's templates; None when one must be made.
+
+        :raises errors.RequestOutdated: when the template is newer than what
+            the request knows; the request is the stale one
+        """
+        chosen = _choose(found, image, tpl.Match.CURRENT,
+                         tpl.Match.SAME_CONTENT)
+        if chosen:
+            self._remember(chosen)
+            return chosen
+        newer = _choose(found, image, tpl.Match.NEWER)
+        if newer:
+            raise errors.RequestOutdated(
+                known=image.updated_at.isoformat(),
+                template=newer.image.updated_at.isoformat())
+        return None
+
+    def _refresh(self, template, image):
+        """Record that the template holds a newer version of the image."""
+        if template.compare(image) is not tpl.Match.SAME_CONTENT:
+            return template
+        try:
+            template = self._store.refresh(template, image)
+        except errors.NotFound:
+            # Cloning it will tell, and lead to a new look.
+            return template
+        except (errors.ElementError, errors.TemplateCacheError) as exc:
+            # The data is right all the same; the next request tries again.
+            LOG.info('The record of template volume %(volume)s was not '
+                     'refreshed: %(error)s',
+                     {'volume': template.volume_id, 'error': exc})
+            return template
+        self._remember(template)
+        return template
+
+    # Cleaning up
+
+    def _clean_up(self, image, later):
+        """Do what can wait; none of it can make a request fail."""
+        for clean_up in later:
+            try:
+                clean_up()
+            except (errors.ElementError, tooz.ToozError) as exc:
+                LOG.warning('A template volume of image %(image)s that is '
+                            'not needed any more stays until a later '
+                            'request: %(error)s',
+                            {'image': image.id, 'error': exc})
+
+    def _retire(self, template):
+        """Remove a ready template, once nothing clones it."""
+        self._scheduler.wait_idle(template.volume_id)
+        self._store.retire(template)
+
+    def _tidy(self, image):
+        """Remove what a crash has left beside a template that serves."""
+        with locks.held(locks.for_image(self._cluster_id, image.id),
+                        blocking=False) as acquired:
+            if not acquired:
+                # Somebody fills a newer one, and cleans up when done.
+                return
+            found = self._store.find(image.id)
+            template = _choose(found, image, tpl.Match.CURRENT,
+                               tpl.Match.SAME_CONTENT)
+            if template is None:
+                return
+            self._remove_unfinished(found)
+        for other in _others(found, template):
+            self._retire(other)
+
+    # Memory
+
+    def _recall(self, image):
+        with self._lock:
+            template = self._remembered.get(image.id)
+        return self._pick([template], image) if template else None
+
+    def _remember(self, template):
+        with self._lock:
+            self._remembered[template.image.id] = template
+            self._remembered.move_to_end(template.image.id)
+            _trim(self._remembered)
+
+    def _forget(self, template):
+        with self._lock:
+            if self._remembered.get(template.image.id) == template:
+                del self._remembered[template.image.id]
+
+
+def _choose(found, image, *matches):
+    """Return the first template to clone that compares as wanted.
+
+    They are in the order of their volumeID, so that all hosts agree.
+    """
+    for template in found:
+        if _is_usable(template) and template.compare(image) in matches:
+            return template
+    return None
+
+
+def _is_usable(template):
+    if not template.usable:
+        return False
+    # A template that was filled while signatures were not looked at cannot
+    # stand in for a download that looks at them.
+    return (template.signature_verified is not None or
+            CONF.verify_glance_signatures == 'disabled')
+
+
+def _others(found, template):
+    """Return the ready templates that the chosen one makes needless.
+
+    Never a newer one, that another host has just made.
+    """
+    return [other for other in found
+            if other.state is tpl.State.READY and
+            other.volume_id != template.volume_id and
+            other.image.updated_at <= template.image.updated_at]
+
+
+def _trim(remembered):
+    while len(remembered) > _MOST_REMEMBERED:
+        remembered.popitem(last=False)

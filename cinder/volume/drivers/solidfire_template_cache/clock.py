@@ -1,0 +1,35 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""Time as the cache uses it, in one object that a test can replace."""
+
+import time
+
+
+class SystemClock(object):
+    """The time of this machine.
+
+    Only plain ``time`` and ``threading`` primitives are used, which work
+    with native threads and are patched where eventlet runs the service.
+    """
+
+    def monotonic(self):
+        """Return seconds since some fixed point, never going back."""
+        return time.monotonic()
+
+    def sleep(self, seconds):
+        """Block the calling thread for a number of seconds."""
+        time.sleep(seconds)
+
+    def wait(self, condition, seconds):
+        """Wait on a held ``threading.Condition`` for at most seconds."""
+        condition.wait(seconds)

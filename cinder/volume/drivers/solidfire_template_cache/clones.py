@@ -1,0 +1,277 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""From a ready template to a finished clone.
+
+The cluster runs few clones of one volume at a time. Requests of this
+process wait for their turn in the order in which they came; other hosts
+compete for the same places, so the cluster may still say that it is busy,
+and then the one whose turn it is tries again.
+"""
+
+import dataclasses
+import random
+
+from oslo_log import log as logging
+
+from cinder.i18n import _
+from cinder.volume.drivers.solidfire_template_cache import clock as clocks
+from cinder.volume.drivers.solidfire_template_cache import errors
+from cinder.volume.drivers.solidfire_template_cache import turns
+
+LOG = logging.getLogger(__name__)
+
+# Until the cluster has told its limit: what Element 12 has.
+_DEFAULT_CLONES_PER_VOLUME = 2
+
+# Seconds between two looks at a running clone, growing from the first to
+# the last: clones take seconds, and some tens of them on a busy cluster.
+_FIRST_LOOK, _LAST_LOOK, _GROWTH = 0.1, 2.0, 1.6
+
+# Seconds between two tries for a place that other hosts hold.
+_FIRST_TRY, _LAST_TRY = 0.5, 5.0
+
+# Looks at a job that the cluster does not know before it counts as lost: a
+# fresh handle may be unknown for a moment.
+_UNKNOWN_LOOKS = 5
+
+# Seconds to see a cancelled clone end.
+_ABANDON_SECONDS = 60
+
+
+@dataclasses.dataclass(frozen=True)
+class Order(object):
+    """The clone that is asked for."""
+
+    name: str
+    account_id: int
+    size: int
+    """Bytes."""
+    enable_512e: bool
+    attributes: dict
+    qos: dict
+    """What the volume must have; empty to keep the cluster's default."""
+
+
+class CloneScheduler(object):
+    """Makes clones on one cluster.
+
+    :param client: an :class:`element.ElementClient`
+    :param timeout: seconds to wait for a turn, and then again for the
+        clone to end (``sf_volume_clone_timeout``)
+    """
+
+    def __init__(self, client, timeout, clock=None):
+        self._client = client
+        self._timeout = timeout
+        self._clock = clock or clocks.SystemClock()
+        self._turnstile = turns.Turnstile(self._clones_per_volume,
+                                          self._clock)
+        self._limit = None
+        # Ids of volumes that this process is cloning; adding to a set and
+        # discarding from it are atomic.
+        self._under_way = set()
+
+    def clone(self, source_id, source_size, order):
+        """Make a clone and wait until it is whole.
+
+        What a failed attempt made is removed before the error is raised; an
+        error's notes name what could not be removed.
+
+        :param source_id: volumeID of the template
+        :param source_size: bytes of the template
+        :param order: an :class:`Order`
+        :returns: the new volume, a :class:`wire.Volume`
+        :raises errors.NotFound: the template, or the account, is gone
+        :raises errors.CloneTimedOut: no turn, or no end, in time
+        :raises errors.CloneFailed: the cluster gave up
+        :raises errors.ElementError: a call failed
+        """
+        deadline = self._clock.monotonic() + self._timeout
+        try:
+            with self._turnstile.turn(source_id, deadline) as place:
+                started = self._start(place, source_id, source_size, order,
+                                      deadline)
+                self._under_way.add(started.volume.id)
+                place.accepted()
+                try:
+                    return self._finish(source_id, started, order)
+                finally:
+                    self._under_way.discard(started.volume.id)
+        except turns.TimedOut:
+            raise self._timed_out(source_id, _('its turn did not come'))
+
+    def wait_idle(self, source_id):
+        """Wait until no clone of a volume is running, on any host.
+
+        :raises errors.ElementError: when that takes longer than a clone may
+        """
+        for running in self._watch(source_id, self._timeout):
+            if not running:
+                return
+
+    # Starting
+
+    def _start(self, place, source_id, source_size, order, deadline):
+        pause = _FIRST_TRY
+        may_repeat = True
+        while True:
+            try:
+                return self._client.clone_volume(
+                    source_id, order.name, order.account_id,
+                    order.enable_512e, order.attributes,
+                    order.size if order.size != source_size else None)
+            except errors.Busy as exc:
+                left = deadline - self._clock.monotonic()
+                if left <= 0:
+                    raise self._timed_out(source_id, exc.reason) from exc
+                place.pause(min(left, pause * random.uniform(0.5, 1)))
+                pause = min(pause * _GROWTH, _LAST_TRY)
+            except errors.NotSent:
+                raise
+            except errors.ElementError as exc:
+                self._settle(source_id, order, exc)
+                if exc.kind is not errors.Kind.LOST or not may_repeat:
+                    raise
+                may_repeat = False
+
+    def _settle(self, source_id, order, cause):
+        """Remove what a failed CloneVolume may have started after all.
+
+        Raises the cause when that cannot be made sure of.
+        """
+        try:
+            # A clone in progress is in no list of volumes and its job does
+            # not tell its name, so any job that is not of this process may
+            # be the lost one. It is in the list that is taken first.
+            suspects = None
+            for running in self._watch(source_id, self._timeout):
+                suspects = (running - self._under_way if suspects is None
+                            else suspects & running)
+                if not suspects:
+                    break
+            self._client.remove_named(order.name)
+        except errors.ElementError as failure:
+            cause.add_note('a volume named %s may be left: %s'
+                           % (order.name, failure))
+            raise cause
+
+    def _watch(self, source_id, seconds):
+        """Yield the running clones of a source, again and again."""
+        deadline = self._clock.monotonic() + seconds
+        delay = _FIRST_LOOK
+        while True:
+            yield self._client.list_running_clones(source_id)
+            if self._clock.monotonic() >= deadline:
+                raise errors.ElementError(
+                    'ListSyncJobs', 'TimedOut',
+                    'clones of volume %s are still running' % source_id)
+            self._clock.sleep(delay)
+            delay = min(delay * _GROWTH, _LAST_LOOK)
+
+    # Finishing
+
+    def _finish(self, source_id, started, order):
+        try:
+            self._check(source_id, started.volume, order)
+            if any(started.volume.qos.get(key) != value
+                   for key, value in order.qos.items()):
+                self._client.modify_volume(started.volume.id, qos=order.qos)
+            self._await(source_id, started)
+            return started.volume
+        except Exception as exc:
+            self._abandon(source_id, started, exc)
+            raise
+
+    @staticmethod
+    def _check(source_id, volume, order):
+        if (volume.name, volume.account_id, volume.size) != (
+                order.name, order.account_id, order.size):
+            raise errors.CloneFailed(
+                template=source_id,
+                reason=_('the cluster made volume %(id)s, named %(name)s, '
+                         'of %(size)s bytes for account %(account)s') % {
+                    'id': volume.id, 'name': volume.name,
+                    'size': volume.size, 'account': volume.account_id})
+
+    def _await(self, source_id, started):
+        """Wait until the clone's job has ended well."""
+        deadline = self._clock.monotonic() + self._timeout
+        delay = _FIRST_LOOK
+        unknown = 0
+        while True:
+            self._clock.sleep(delay)
+            delay = min(delay * _GROWTH, _LAST_LOOK)
+            try:
+                job = self._client.get_job(started.handle)
+            except errors.NotFound:
+                # Read before, in a reply that was lost, or too new.
+                if self._client.find_volume(started.volume.id):
+                    return
+                unknown += 1
+                if unknown >= _UNKNOWN_LOOKS and not (
+                        started.volume.id in
+                        self._client.list_running_clones(source_id)):
+                    raise errors.CloneFailed(
+                        template=source_id,
+                        reason=_('neither job nor volume is there'))
+            else:
+                if job.error:
+                    raise errors.CloneFailed(template=source_id,
+                                             reason=job.error)
+                if job.done:
+                    return
+            if self._clock.monotonic() >= deadline:
+                raise self._timed_out(source_id, _('its job still runs'))
+
+    def _abandon(self, source_id, started, cause):
+        """Remove a clone whatever has become of it."""
+        volume_id = started.volume.id
+        try:
+            self._cancel(started)
+            for running in self._watch(source_id, _ABANDON_SECONDS):
+                # Looked at before: a volume that is in no job any more is
+                # there to be removed, or it never will be.
+                self._client.remove_volume(volume_id)
+                if volume_id not in running:
+                    break
+        except errors.ElementError as failure:
+            cause.add_note('SolidFire volume %s may be left: %s'
+                           % (volume_id, failure))
+
+    def _cancel(self, started):
+        if started.clone_id is None:
+            return
+        try:
+            self._client.cancel_clone(started.clone_id)
+        except errors.ElementError as exc:
+            LOG.debug('Clone %(clone)s was not cancelled: %(error)s',
+                      {'clone': started.clone_id, 'error': exc})
+
+    # Limits
+
+    def _clones_per_volume(self):
+        """Return the cluster's limit, asked for once."""
+        if self._limit is None:
+            try:
+                self._limit = self._client.get_clones_per_volume()
+            except errors.ElementError as exc:
+                # The cluster says it is busy where this is too many.
+                self._limit = _DEFAULT_CLONES_PER_VOLUME
+                LOG.debug('Assuming %(limit)s clones of a volume at a time: '
+                          '%(error)s',
+                          {'limit': self._limit, 'error': exc})
+        return self._limit
+
+    def _timed_out(self, source_id, reason):
+        return errors.CloneTimedOut(template=source_id, reason=reason,
+                                    seconds=self._timeout)

@@ -1,0 +1,382 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""A client of the Element JSON-RPC API: one method a call, typed errors.
+
+Wire names and API versions stand here and nowhere else in the package.
+Protocol facts are those of NetApp's Element software API guide, release 12,
+unless a comment names another source.
+"""
+
+import dataclasses
+import json
+import math
+import threading
+import typing
+
+from oslo_log import log as logging
+import requests
+import tenacity
+import urllib3
+
+from cinder.volume.drivers.solidfire_template_cache import clock as clocks
+from cinder.volume.drivers.solidfire_template_cache import errors
+from cinder.volume.drivers.solidfire_template_cache import wire
+
+LOG = logging.getLogger(__name__)
+
+RETRY_SECONDS = 30
+"""How long a failing call is repeated: as long as the stock driver does."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Method(object):
+    version: str
+    """The lowest API version that offers the method as it is used here."""
+    repeatable: bool = True
+    """Whether a repeat is harmless when the first try was carried out."""
+    final_attempts: int = 1
+    """Tries in the face of an error that says repeating is of no use."""
+
+
+# What looks for leftovers and removes them insists a little, since what it
+# gives up on stays behind.
+_INSIST = 3
+
+_METHODS = {
+    'AddAccount': _Method('1.0'),  # names are unique: a repeat is refused
+    'CancelClone': _Method('9.0'),
+    'CloneVolume': _Method('6.0', repeatable=False),
+    'CreateVolume': _Method('1.0', repeatable=False),
+    'DeleteVolume': _Method('1.0', final_attempts=_INSIST),
+    'GetAccountByName': _Method('1.0'),
+    'GetAsyncResult': _Method('1.0'),
+    'GetLimits': _Method('1.0'),
+    'ListSyncJobs': _Method('1.0', final_attempts=_INSIST),
+    'ListVolumes': _Method('8.0', final_attempts=_INSIST),
+    'ModifyVolume': _Method('1.0'),
+    'PurgeDeletedVolume': _Method('1.0', final_attempts=_INSIST),
+}
+
+_SECRETS = frozenset(('initiatorSecret', 'targetSecret'))
+
+
+@dataclasses.dataclass(frozen=True)
+class Endpoint(object):
+    """Where and how to reach one cluster."""
+
+    url: str
+    """``https://host:port``, without a path."""
+    login: str
+    password: str = dataclasses.field(repr=False)
+    verify: typing.Union[bool, str] = True
+    """As in requests: a flag, or the file of the authority to trust."""
+    timeout: float = 30
+    """Seconds to wait for a connection, and for an answer."""
+
+
+class ElementClient(object):
+    """Calls one cluster. Threads may share a client.
+
+    Nothing is sent before the first call. Every method raises
+    :class:`errors.ElementError` (see there for the kinds) when the call
+    failed and repeating it did not help, or could have done harm.
+    """
+
+    def __init__(self, endpoint, clock=None):
+        self._endpoint = endpoint
+        self._clock = clock or clocks.SystemClock()
+        self._session = requests.Session()
+        self._session.auth = (endpoint.login, endpoint.password)
+        # Retries are decided here, with knowledge of the method.
+        self._session.mount('https://', requests.adapters.HTTPAdapter(
+            pool_maxsize=64, max_retries=0))
+        if endpoint.verify is False:
+            # The operator's choice; one warning a request says no more.
+            urllib3.disable_warnings(
+                urllib3.exceptions.InsecureRequestWarning)
+        self._ids = 0
+        self._lock = threading.Lock()
+
+    # Accounts
+
+    def get_account(self, name):
+        """Return the account of that name, or None.
+
+        :rtype: wire.Account
+        """
+        try:
+            result = self._call('GetAccountByName', {'username': name})
+        except errors.NotFound:
+            return None
+        return self._read(wire.Account, 'GetAccountByName', result,
+                          'account')
+
+    def add_account(self, name, secret):
+        """Create an account whose two CHAP secrets are the same.
+
+        The stock driver expects them to be equal.
+
+        :raises errors.AlreadyExists: when the name is taken
+        """
+        self._call('AddAccount', {
+            'username': name, 'initiatorSecret': secret,
+            'targetSecret': secret, 'attributes': {}})
+
+    # Volumes
+
+    def create_volume(self, name, account_id, size, enable_512e,
+                      attributes):
+        """Create a volume of ``size`` bytes; not repeated when unsure.
+
+        :rtype: wire.Volume
+        """
+        result = self._call('CreateVolume', {
+            'name': name, 'accountID': account_id, 'totalSize': size,
+            'enable512e': enable_512e, 'attributes': attributes})
+        return self._read(wire.Volume, 'CreateVolume', result, 'volume')
+
+    def list_volumes(self, name, account_id=None):
+        """Return the volumes of that name, deleted ones among them.
+
+        :param account_id: only those of this account
+        :rtype: list of wire.Volume
+        """
+        params = {'volumeName': name, 'includeVirtualVolumes': False}
+        if account_id is not None:
+            params['accounts'] = [account_id]
+        return [volume for volume in self._list_volumes(params)
+                if volume.name == name and
+                account_id in (None, volume.account_id)]
+
+    def find_volume(self, volume_id):
+        """Return the volume with this id unless absent or deleted."""
+        for volume in self._list_volumes({'volumeIDs': [volume_id]}):
+            if volume.id == volume_id and volume.active:
+                return volume
+        return None
+
+    def modify_volume(self, volume_id, **changes):
+        """Change what is named, keep the rest.
+
+        :param changes: ``attributes`` (the whole set), ``access``, ``qos``
+        :rtype: wire.Volume
+        """
+        result = self._call('ModifyVolume',
+                            dict(changes, volumeID=volume_id))
+        return self._read(wire.Volume, 'ModifyVolume', result, 'volume')
+
+    def remove_volume(self, volume_id):
+        """Delete and purge a volume; one that is gone already is fine."""
+        for method in ('DeleteVolume', 'PurgeDeletedVolume'):
+            try:
+                self._call(method, {'volumeID': volume_id})
+            except errors.NotFound as exc:
+                # After a first try whose reply was lost, or another host.
+                LOG.debug('%(method)s: volume %(volume)s is gone: %(error)s',
+                          {'method': method, 'volume': volume_id,
+                           'error': exc})
+
+    def remove_named(self, name):
+        """Remove every volume of that name, the deleted ones for good.
+
+        The stock driver creates no volume whose name exists, and a deleted
+        volume keeps its name until it is purged.
+        """
+        for volume in self.list_volumes(name):
+            LOG.info('Removing SolidFire volume %(volume)s, a leftover of '
+                     'the name %(name)s.',
+                     {'volume': volume.id, 'name': name})
+            self.remove_volume(volume.id)
+
+    # Clones
+
+    def clone_volume(self, source_id, name, account_id, enable_512e,
+                     attributes, new_size=None):
+        """Start a clone; not repeated when unsure.
+
+        :param new_size: bytes, or None to keep the source's size
+        :raises errors.Busy: when the cluster has no room for it now
+        :rtype: wire.StartedClone
+        """
+        params = {'volumeID': source_id, 'name': name,
+                  'newAccountID': account_id, 'access': 'readWrite',
+                  'enable512e': enable_512e, 'attributes': attributes}
+        if new_size is not None:
+            params['newSize'] = new_size
+        result = self._call('CloneVolume', params)
+        return self._read(wire.StartedClone, 'CloneVolume', result)
+
+    def get_job(self, handle):
+        """Return the state of an asynchronous job.
+
+        The cluster forgets a finished job once its state was read.
+
+        :raises errors.NotFound: read before, or too new to be known
+        :rtype: wire.Job
+        """
+        result = self._call('GetAsyncResult', {'asyncHandle': handle})
+        return self._read(wire.Job, 'GetAsyncResult', result)
+
+    def cancel_clone(self, clone_id):
+        """Stop a running clone."""
+        self._call('CancelClone', {'cloneID': clone_id})
+
+    def list_running_clones(self, source_id):
+        """Return the ids of the volumes that running clones will make.
+
+        A clone in progress is in no list of volumes.
+
+        :rtype: set of int
+        """
+        result = self._call('ListSyncJobs', {})
+        jobs = result.get('syncJobs')
+        if not isinstance(jobs, list):
+            raise self._bad('ListSyncJobs', 'syncJobs is no list')
+        return {job.get('dstVolumeID') for job in jobs
+                if isinstance(job, dict) and job.get('type') == 'clone' and
+                job.get('srcVolumeID') == source_id}
+
+    def get_clones_per_volume(self):
+        """Return how many clones of one volume may run at a time."""
+        value = self._call('GetLimits', {}).get('cloneJobsPerVolumeMax')
+        if not isinstance(value, int) or value < 1:
+            raise self._bad('GetLimits', 'cloneJobsPerVolumeMax is missing')
+        return value
+
+    # Below: transport
+
+    def _list_volumes(self, params):
+        volumes = self._call('ListVolumes', params).get('volumes')
+        if not isinstance(volumes, list):
+            raise self._bad('ListVolumes', 'volumes is no list')
+        return [self._read(wire.Volume, 'ListVolumes', item)
+                for item in volumes]
+
+    def _read(self, kind, method, result, member=None):
+        """Turn (a member of) a result into a value of ours."""
+        try:
+            return kind.read(result if member is None else result[member])
+        except (KeyError, TypeError, ValueError) as exc:
+            raise self._bad(method, '%s: %s' % (type(exc).__name__, exc))
+
+    @staticmethod
+    def _bad(method, reason):
+        return errors.UnexpectedReply(method, 'BadReply', reason)
+
+    def _call(self, method, params):
+        """Call a method, repeat it where that helps, return its result."""
+        deadline = self._clock.monotonic() + RETRY_SECONDS
+        retrying = tenacity.Retrying(
+            retry=lambda state: self._may_repeat(method, state),
+            stop=lambda state: self._clock.monotonic() >= deadline,
+            # Jitter, so that a crowd does not come back in step.
+            wait=tenacity.wait_random_exponential(multiplier=0.5, max=8),
+            sleep=self._clock.sleep,
+            before_sleep=self._log_repeat,
+            reraise=True)
+        return retrying(self._post, method, params)
+
+    @staticmethod
+    def _may_repeat(method, state):
+        error = state.outcome.exception()
+        if not isinstance(error, errors.ElementError):
+            return False
+        attempts = 0
+        if error.kind is errors.Kind.TRANSIENT or (
+                error.kind is errors.Kind.LOST and
+                _METHODS[method].repeatable):
+            attempts = errors.FEW_ATTEMPTS.get(error.name, math.inf)
+        elif error.kind is errors.Kind.FINAL and not isinstance(
+                error, (errors.NotFound, errors.AccessDenied)):
+            attempts = _METHODS[method].final_attempts
+        return state.attempt_number < attempts
+
+    @staticmethod
+    def _log_repeat(state):
+        LOG.debug('Attempt %(count)s: %(error)s; will try again.',
+                  {'count': state.attempt_number,
+                   'error': state.outcome.exception()})
+
+    def _post(self, method, params):
+        """Make one attempt; return the ``result`` member."""
+        with self._lock:
+            self._ids += 1
+            request_id = self._ids
+        LOG.debug('Request %(id)s: %(method)s %(params)s',
+                  {'id': request_id, 'method': method,
+                   'params': {key: '***' if key in _SECRETS else value
+                              for key, value in params.items()}})
+        response = self._send(method, {
+            'method': method, 'params': params, 'id': request_id})
+        return self._decode(method, params, response)
+
+    def _send(self, method, payload):
+        url = '%s/json-rpc/%s' % (self._endpoint.url, _METHODS[method].version)
+        try:
+            # verify is given with each request, for requests lets an
+            # environment variable override the session's.
+            return self._session.post(
+                url, data=json.dumps(payload),
+                headers={'Content-Type': 'application/json-rpc'},
+                verify=self._endpoint.verify,
+                timeout=self._endpoint.timeout, allow_redirects=False)
+        except requests.exceptions.SSLError as exc:
+            raise errors.AccessDenied(method, 'TLSError', str(exc))
+        except requests.exceptions.ConnectTimeout as exc:
+            raise errors.NotSent(method, 'ConnectTimeout', str(exc))
+        except requests.exceptions.ConnectionError as exc:
+            if _never_connected(exc):
+                raise errors.NotSent(method, 'ConnectionError', str(exc))
+            raise errors.ReplyLost(method, 'ConnectionError', str(exc))
+        except requests.exceptions.RequestException as exc:
+            raise errors.ReplyLost(method, type(exc).__name__, str(exc))
+
+    def _decode(self, method, params, response):
+        status = response.status_code
+        if status in (401, 403):
+            raise errors.AccessDenied(
+                method, 'HTTP%s' % status, 'the credentials were refused')
+        try:
+            reply = response.json()
+        except ValueError:
+            # 404 answers an API version that the cluster does not know;
+            # anything else is a service starting, or a reply cut short.
+            kind = (errors.UnexpectedReply if 300 <= status < 500
+                    else errors.ReplyLost)
+            raise kind(method, 'HTTP%s' % status, 'the reply is not JSON')
+        if not isinstance(reply, dict):
+            # null was seen during an upgrade of the cluster.
+            raise errors.ReplyLost(method, 'BadReply',
+                                   'the reply is not an object')
+        if reply.get('error') is not None:
+            raise errors.from_reply(
+                method, reply['error'],
+                lambda text: self._scrub(text, params))
+        if not isinstance(reply.get('result'), dict):
+            raise self._bad(method, 'the reply has no result')
+        return reply['result']
+
+    def _scrub(self, text, params):
+        """Remove what must not be seen from text of the cluster's."""
+        secrets = [params[key] for key in _SECRETS if key in params]
+        for secret in secrets + [self._endpoint.password]:
+            if secret:
+                text = text.replace(secret, '***')
+        return text
+
+
+def _never_connected(exc):
+    """Tell whether a requests error happened before anything was sent."""
+    reason = exc.args[0] if exc.args else None
+    reason = getattr(reason, 'reason', reason)
+    return isinstance(reason, urllib3.exceptions.NewConnectionError)
