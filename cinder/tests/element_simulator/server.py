@@ -15,6 +15,7 @@
 import itertools
 import os
 import shutil
+import socket
 import tempfile
 import threading
 import time
@@ -36,7 +37,7 @@ LOG = logging.getLogger(__name__)
 # whether it is to stop, and how long stopping waits for a call under way.
 # With green threads a call on a kept connection waits for that look, too.
 _IDLE = 120
-_LOOK = 0.01
+_LOOK = 0.002
 _STOP = 5
 
 
@@ -106,6 +107,10 @@ class Server:
         http.expiration_interval = _LOOK
         http.error_log = _log
         http.prepare()
+        # Connections inherit it: what is left of them does not keep a later
+        # start() from the port. Set before the port is chosen, it could
+        # give two servers the same one.
+        http.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.port = http.bind_addr[1]
         self._http = http
         self._thread = threading.Thread(
@@ -141,12 +146,16 @@ class Server:
                 prefix='element-simulator-tls-')
             weakref.finalize(self, shutil.rmtree, self._certificate_dir,
                              ignore_errors=True)
+        os.makedirs(self._certificate_dir, exist_ok=True)
         authority = trustme.CA()
         names = dict.fromkeys(['127.0.0.1', 'localhost', self.host])
         names.pop('0.0.0.0', None)
         certificate = authority.issue_cert(*names)
         authority.cert_pem.write_to_path(self._path('ca.pem'))
-        certificate.private_key_pem.write_to_path(self._path('server.key'))
+        with open(self._path('server.key'), 'wb',
+                  opener=lambda path, flags: os.open(path, flags,
+                                                     0o600)) as stream:
+            stream.write(certificate.private_key_pem.bytes())
         for number, part in enumerate(certificate.cert_chain_pems):
             part.write_to_path(self._path('server.pem'), append=number > 0)
         self.ca_file = self._path('ca.pem')

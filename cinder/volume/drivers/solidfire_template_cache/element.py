@@ -280,7 +280,8 @@ class ElementClient(object):
             retry=lambda state: self._may_repeat(method, state),
             stop=lambda state: self._clock.monotonic() >= deadline,
             # Jitter, so that a crowd does not come back in step.
-            wait=tenacity.wait_random_exponential(multiplier=0.5, max=8),
+            wait=tenacity.wait_exponential_jitter(
+                initial=0.5, max=8, jitter=0.5),
             sleep=self._clock.sleep,
             before_sleep=self._log_repeat,
             reraise=True)

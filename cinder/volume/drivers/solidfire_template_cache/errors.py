@@ -28,7 +28,7 @@
      +- FillRefused             this version of the image cannot be cached
      +- RequestOutdated         the request knows an older image
      +- CloneFailed             the cluster gave up a clone
-     +- CloneTimedOut           no free slot, or no end, within the time
+         +- CloneTimedOut       no free slot, or no end, within the time
 """
 
 import enum
@@ -72,7 +72,7 @@ _KIND_OF_METHOD = {('CloneVolume', 'xInvalidParameter'): Kind.TRANSIENT}
 
 # Transient errors that more often last: attempts in all.
 FEW_ATTEMPTS = {'xPermissionDenied': 3, 'xMaxSnapshotsPerVolumeExceeded': 3,
-                'xInvalidParameter': 4}
+                'xInvalidParameter': 6}
 
 _NOT_FOUND = frozenset((
     'xVolumeIDDoesNotExist', 'xVolumeDoesNotExist', 'xUnknownAccount',

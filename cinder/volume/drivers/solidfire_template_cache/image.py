@@ -18,9 +18,12 @@ value is checked here once and nothing behind this module sees raw metadata.
 
 import dataclasses
 import datetime
+import re
 import typing
 
 from oslo_utils import timeutils
+
+_TOKEN = re.compile(r'[A-Za-z0-9_-]+\Z')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,6 +136,6 @@ def _read_content(metadata):
 
 
 def _is_token(value, longest):
-    # The limit keeps a template's attributes within what Element stores.
-    return (isinstance(value, str) and 0 < len(value) <= longest and
-            value.isascii() and value.isprintable())
+    # The limits keep a template's attributes within what Element stores.
+    return (isinstance(value, str) and len(value) <= longest and
+            _TOKEN.match(value) is not None)

@@ -187,8 +187,8 @@ def _read_image(data):
                 'updated_at': data.get('image_updated_at'),
                 'virtual_size': data.get('virtual_size'),
                 'size': data.get('image_size')}
-    algorithm, colon, digest = (data.get('image_hash') or '').partition(':')
-    if colon:
+    if isinstance(data.get('image_hash'), str):
+        algorithm, _colon, digest = data['image_hash'].partition(':')
         metadata.update(os_hash_algo=algorithm, os_hash_value=digest)
     return images.from_metadata(metadata)
 

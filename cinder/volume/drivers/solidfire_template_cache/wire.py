@@ -50,9 +50,10 @@ class Account(object):
 
     @classmethod
     def read(cls, data):
+        account_id = _integer(data['accountID'])
         volumes = data.get('volumes')
         return cls(
-            id=_integer(data['accountID']), name=_text(data['username']),
+            id=account_id, name=_text(data['username']),
             volume_count=len(volumes) if isinstance(volumes, list) else 0,
             target_secret=_text(data['targetSecret']),
             initiator_secret=_text(data['initiatorSecret']))
