@@ -90,12 +90,15 @@ def _announcement(server):
     }
 
 
-def main(argv=None):
-    """Serve until SIGTERM or SIGINT."""
+def main(argv=None, stopped=None):
+    """Serve until SIGTERM or SIGINT.
+
+    :param stopped: a threading.Event that ends it too
+    """
     args = _parser().parse_args(argv)
     if args.debug:
         logging.basicConfig(level=logging.DEBUG)
-    stopped = threading.Event()
+    stopped = stopped or threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *ignored: stopped.set())
     cluster = _cluster(args)

@@ -20,6 +20,7 @@ from cinder.tests.element_simulator import cluster as cluster_module
 from cinder.tests.element_simulator import server as server_module
 
 _CLUSTER = set(inspect.signature(cluster_module.Cluster).parameters)
+_SERVER = set(inspect.signature(server_module.Server).parameters)
 
 
 class ElementSimulator(fixtures.Fixture):
@@ -33,17 +34,21 @@ class ElementSimulator(fixtures.Fixture):
         self.assertEqual(1, sim.calls.count('CloneVolume'))
 
     :param cluster: a Cluster to use instead of one of its own
+    :raises: TypeError for an argument that neither has
     """
 
     def __init__(self, cluster=None, **arguments):
         super().__init__()
+        unknown = set(arguments) - _CLUSTER - _SERVER
+        if unknown:
+            raise TypeError(f'unknown: {", ".join(sorted(unknown))}')
         self._given = cluster
         self._cluster_arguments = {
             key: value for key, value in arguments.items()
             if key in _CLUSTER}
         self._server_arguments = {
             key: value for key, value in arguments.items()
-            if key not in _CLUSTER}
+            if key in _SERVER}
 
     def _setUp(self):
         self.cluster = self._given

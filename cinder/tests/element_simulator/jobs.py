@@ -105,9 +105,7 @@ class Jobs:
                 self._end(job, job.failure)
 
     def progress(self, job, now=None):
-        """Return how much of the job is done, from 0.0 to 1.0."""
-        if job.done:
-            return 1.0
+        """Return how much of a running job is done, from 0.0 to 1.0."""
         if job.polls is not None:
             return 1.0 - job.polls_left / job.polls if job.polls else 1.0
         if now is None:

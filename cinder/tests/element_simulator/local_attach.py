@@ -18,9 +18,11 @@ That is its only difference from the driver in production, whose own part of
 attaching (export, CHAP, access groups) runs here too.
 """
 
+import contextlib
 import os
 
 from oslo_config import cfg
+from oslo_utils import units
 
 from cinder.volume.drivers import solidfire_template_cache
 
@@ -40,9 +42,22 @@ class SolidFireDriver(solidfire_template_cache.SolidFireDriver):
 
     def initialize_connection(self, volume, connector):
         connection = super().initialize_connection(volume, connector)
-        # A target's name ends in the volume's number on the cluster.
-        number = connection['data']['target_iqn'].rpartition('.')[2]
         connection['driver_volume_type'] = 'local'
-        connection['data']['device_path'] = os.path.join(
-            self.configuration.sf_simulator_data_dir, f'volume-{number}')
+        connection['data']['device_path'] = self._local_path(volume)
         return connection
+
+    def terminate_connection(self, volume, properties, force):
+        # qemu-img makes a file as short as the image; a device keeps its
+        # size, and so shall the file.
+        path = self._local_path(volume)
+        with contextlib.suppress(FileNotFoundError):
+            os.truncate(path, max(os.path.getsize(path),
+                                  volume['size'] * units.Gi))
+        return super().terminate_connection(volume, properties, force)
+
+    def _local_path(self, volume):
+        # "<portal> <target> <lun>"; a target's name ends in the volume's
+        # number on the cluster.
+        target = volume['provider_location'].split()[1]
+        return os.path.join(self.configuration.sf_simulator_data_dir,
+                            'volume-' + target.rpartition('.')[2])

@@ -79,7 +79,7 @@ class Server:
 
     @property
     def connections(self):
-        """How many TCP connections were opened since the last reset."""
+        """How many TLS connections were opened since the last reset."""
         return self._connections_seen
 
     def reset_calls(self):

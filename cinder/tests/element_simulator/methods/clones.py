@@ -67,8 +67,7 @@ def clone_volume(cluster, args):
     size = snapshot.size if snapshot else source.size
     if 'newSize' in args:
         size = checks.size(cluster, args['newSize'])
-    attributes = checks.attributes(
-        args.get('attributes', dict(source.attributes)))
+    attributes = checks.attributes(args.get('attributes', source.attributes))
     cluster.check_space(size)
     target = cluster.add_volume(
         name=args['name'], account_id=account_id, size=size,

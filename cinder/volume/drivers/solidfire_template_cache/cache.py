@@ -210,9 +210,12 @@ class TemplateCache(object):
         return self._pick([template], image), True
 
     def _remove_unfinished(self, found):
+        """Remove fills and removals that were not completed.
+
+        Whoever began them held the lock, so it died or gave up.
+        """
         for template in found:
-            if template.state is tpl.State.FILLING:
-                # Whoever filled it held the lock, so it died.
+            if not template.ready:
                 self._store.retire(template)
 
     def _fill(self, request):
@@ -346,7 +349,7 @@ def _others(found, template):
     Never a newer one, that another host has just made.
     """
     return [other for other in found
-            if other.state is tpl.State.READY and
+            if other.ready and
             other.volume_id != template.volume_id and
             other.image.updated_at <= template.image.updated_at]
 

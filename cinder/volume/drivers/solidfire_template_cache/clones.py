@@ -30,9 +30,6 @@ from cinder.volume.drivers.solidfire_template_cache import turns
 
 LOG = logging.getLogger(__name__)
 
-# Until the cluster has told its limit: what Element 12 has.
-_DEFAULT_CLONES_PER_VOLUME = 2
-
 # Seconds between two looks at a running clone, growing from the first to
 # the last: clones take seconds, and some tens of them on a busy cluster.
 _FIRST_LOOK, _LAST_LOOK, _GROWTH = 0.1, 2.0, 1.6
@@ -59,24 +56,25 @@ class Order(object):
     enable_512e: bool
     attributes: dict
     qos: dict
-    """What the volume must have; empty to keep the cluster's default."""
+    """What the volume must have; the cluster's default for the rest."""
 
 
 class CloneScheduler(object):
     """Makes clones on one cluster.
 
     :param client: an :class:`element.ElementClient`
+    :param facts: the cluster's :class:`facts.ClusterFacts`
     :param timeout: seconds to wait for a turn, and then again for the
         clone to end (``sf_volume_clone_timeout``)
     """
 
-    def __init__(self, client, timeout, clock=None):
+    def __init__(self, client, facts, timeout, clock=None):
         self._client = client
+        self._facts = facts
         self._timeout = timeout
         self._clock = clock or clocks.SystemClock()
-        self._turnstile = turns.Turnstile(self._clones_per_volume,
+        self._turnstile = turns.Turnstile(facts.clones_per_volume,
                                           self._clock)
-        self._limit = None
         # Ids of volumes that this process is cloning; adding to a set and
         # discarding from it are atomic.
         self._under_way = set()
@@ -183,9 +181,7 @@ class CloneScheduler(object):
     def _finish(self, source_id, started, order):
         try:
             self._check(source_id, started.volume, order)
-            if any(started.volume.qos.get(key) != value
-                   for key, value in order.qos.items()):
-                self._client.modify_volume(started.volume.id, qos=order.qos)
+            self._set_qos(started.volume, order)
             self._await(source_id, started)
             return started.volume
         except Exception as exc:
@@ -202,6 +198,13 @@ class CloneScheduler(object):
                          'of %(size)s bytes for account %(account)s') % {
                     'id': volume.id, 'name': volume.name,
                     'size': volume.size, 'account': volume.account_id})
+
+    def _set_qos(self, volume, order):
+        """Give the clone its own limits where the template's differ."""
+        wanted = dict(self._facts.default_qos(), **order.qos)
+        if any(volume.qos.get(key) != value
+               for key, value in wanted.items()):
+            self._client.modify_volume(volume.id, qos=wanted)
 
     def _await(self, source_id, started):
         """Wait until the clone's job has ended well."""
@@ -256,21 +259,6 @@ class CloneScheduler(object):
         except errors.ElementError as exc:
             LOG.debug('Clone %(clone)s was not cancelled: %(error)s',
                       {'clone': started.clone_id, 'error': exc})
-
-    # Limits
-
-    def _clones_per_volume(self):
-        """Return the cluster's limit, asked for once."""
-        if self._limit is None:
-            try:
-                self._limit = self._client.get_clones_per_volume()
-            except errors.ElementError as exc:
-                # The cluster says it is busy where this is too many.
-                self._limit = _DEFAULT_CLONES_PER_VOLUME
-                LOG.debug('Assuming %(limit)s clones of a volume at a time: '
-                          '%(error)s',
-                          {'limit': self._limit, 'error': exc})
-        return self._limit
 
     def _timed_out(self, source_id, reason):
         return errors.CloneTimedOut(template=source_id, reason=reason,

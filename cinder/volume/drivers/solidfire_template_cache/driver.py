@@ -36,6 +36,7 @@ from cinder.volume.drivers.solidfire_template_cache import clones
 from cinder.volume.drivers.solidfire_template_cache import element
 from cinder.volume.drivers.solidfire_template_cache import eligibility
 from cinder.volume.drivers.solidfire_template_cache import errors
+from cinder.volume.drivers.solidfire_template_cache import facts
 from cinder.volume.drivers.solidfire_template_cache import filler
 from cinder.volume.drivers.solidfire_template_cache import options
 from cinder.volume.drivers.solidfire_template_cache import store
@@ -111,6 +112,18 @@ class SolidFireDriver(solidfire.SolidFireDriver):
                   'how': 'filled for it' if result.filled else 'hit',
                   'seconds': watch.elapsed()})
         return model_update, True
+
+    def _get_sf_account_name(self, project_id):
+        """Name the account of a project, or the one of the templates.
+
+        The prefix 'hostname' tells the accounts of hosts apart; templates
+        are for all hosts, so it does not apply to theirs.
+        """
+        conf = self.configuration
+        if (conf.sf_account_prefix == 'hostname' and
+                project_id == conf.sf_template_account_name):
+            return project_id
+        return super()._get_sf_account_name(project_id)
 
     # What the cache is told of the stock driver
 
@@ -253,8 +266,8 @@ class _Parts(object):
             conf.sf_emulate_512)
         self.cache = cache.TemplateCache(
             cluster_id, client, templates,
-            clones.CloneScheduler(client, conf.sf_volume_clone_timeout,
-                                  clock),
+            clones.CloneScheduler(client, facts.ClusterFacts(client, clock),
+                                  conf.sf_volume_clone_timeout, clock),
             accounts.TenantAccounts(client, driver.max_volumes_per_account),
             clock)
 

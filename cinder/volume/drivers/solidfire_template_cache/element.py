@@ -60,6 +60,7 @@ _METHODS = {
     'DeleteVolume': _Method('1.0', final_attempts=_INSIST),
     'GetAccountByName': _Method('1.0'),
     'GetAsyncResult': _Method('1.0'),
+    'GetDefaultQoS': _Method('1.0'),
     'GetLimits': _Method('1.0'),
     'ListSyncJobs': _Method('1.0', final_attempts=_INSIST),
     'ListVolumes': _Method('8.0', final_attempts=_INSIST),
@@ -116,7 +117,9 @@ class ElementClient(object):
         """
         try:
             result = self._call('GetAccountByName', {'username': name})
-        except errors.NotFound:
+        except errors.NotFound as exc:
+            if exc.name != 'xUnknownAccount':
+                raise
             return None
         return self._read(wire.Account, 'GetAccountByName', result,
                           'account')
@@ -253,6 +256,13 @@ class ElementClient(object):
             raise self._bad('GetLimits', 'cloneJobsPerVolumeMax is missing')
         return value
 
+    def get_default_qos(self):
+        """Return the limits that volumes get which are given none."""
+        result = self._call('GetDefaultQoS', {})
+        return {key: result[key]
+                for key in ('minIOPS', 'maxIOPS', 'burstIOPS')
+                if isinstance(result.get(key), int)}
+
     # Below: transport
 
     def _list_volumes(self, params):
@@ -280,8 +290,8 @@ class ElementClient(object):
             retry=lambda state: self._may_repeat(method, state),
             stop=lambda state: self._clock.monotonic() >= deadline,
             # Jitter, so that a crowd does not come back in step.
-            wait=tenacity.wait_exponential_jitter(
-                initial=0.5, max=8, jitter=0.5),
+            wait=(tenacity.wait_exponential(multiplier=0.5, max=8) +
+                  tenacity.wait_random(0, 0.5)),
             sleep=self._clock.sleep,
             before_sleep=self._log_repeat,
             reraise=True)

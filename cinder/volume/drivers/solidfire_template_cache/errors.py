@@ -62,21 +62,24 @@ _KINDS = {
     Kind.LOST: (
         'xDBConnectionLoss', 'xDBOperationTimeout', 'xDBSessionExpired',
         'xDBSessionMoved', 'xDBNoServerResponse', 'xDBClosing',
-        'xDBInvalidState', 'xRecvTimeout', 'xRpcTimeout', 'xNoHandler'),
+        'xDBInvalidState', 'xDBNoSuchPath', 'xRecvTimeout', 'xRpcTimeout',
+        'xNoHandler'),
 }
 _KIND_OF = {name: kind for kind, names in _KINDS.items() for name in names}
 
 # Right after a volume was made, a clone of it may be refused for a moment
-# with an error that is final anywhere else.
-_KIND_OF_METHOD = {('CloneVolume', 'xInvalidParameter'): Kind.TRANSIENT}
+# with an error that is final anywhere else. And while a cluster is being
+# upgraded, any method may say what elsewhere means that a job is gone.
+_KIND_OF_METHOD = {('CloneVolume', 'xInvalidParameter'): Kind.TRANSIENT,
+                   ('GetAsyncResult', 'xDBNoSuchPath'): Kind.FINAL}
 
-# Transient errors that more often last: attempts in all.
+# Errors that may pass but more often last: attempts in all.
 FEW_ATTEMPTS = {'xPermissionDenied': 3, 'xMaxSnapshotsPerVolumeExceeded': 3,
-                'xInvalidParameter': 6}
+                'xInvalidParameter': 6, 'xDBNoSuchPath': 4}
 
 _NOT_FOUND = frozenset((
     'xVolumeIDDoesNotExist', 'xVolumeDoesNotExist', 'xUnknownAccount',
-    'xAccountIDDoesNotExist', 'xAsyncHandleDoesNotExist', 'xDBNoSuchPath'))
+    'xAccountIDDoesNotExist', 'xAsyncHandleDoesNotExist'))
 
 
 class ElementError(exception.VolumeBackendAPIException):
@@ -152,7 +155,8 @@ def from_reply(method, error, scrub):
                                'the error member is not an object')
     name = str(error.get('name') or 'unnamed')
     reason = scrub(str(error.get('message') or name))
-    if name in _NOT_FOUND:
+    if name in _NOT_FOUND or (method, name) == ('GetAsyncResult',
+                                                'xDBNoSuchPath'):
         kind = NotFound
     elif name == 'xDuplicateUsername':
         kind = AlreadyExists

@@ -35,11 +35,12 @@ template_cache_opts = [
         max_length=64,
         help='Name of the SolidFire account that owns the template volumes. '
              'The account is created when it is first needed, and '
-             'sf_account_prefix applies to it as to every other account. All '
-             'hosts that serve one cluster must use the same name, or each '
-             'keeps templates of its own. Change it only to tell several '
-             'clouds on one cluster apart; templates under the former name '
-             'then stay behind and have to be deleted by hand.'),
+             'sf_account_prefix applies to it as to every other account, '
+             'unless that is "hostname", since templates are for all hosts. '
+             'All hosts that serve one cluster must use the same name, or '
+             'each keeps templates of its own. Change it only to tell '
+             'several clouds on one cluster apart; templates under the '
+             'former name then stay behind and have to be deleted by hand.'),
 ]
 
 

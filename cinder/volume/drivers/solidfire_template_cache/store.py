@@ -55,6 +55,8 @@ class TemplateStore(object):
     def find(self, image_id):
         """Return all templates of an image, lowest volumeID first.
 
+        Deleted ones are among them until they are purged.
+
         Costs one call, or two while the account is not known.
         """
         account = self._known_account()
@@ -62,8 +64,6 @@ class TemplateStore(object):
             return []
         found = []
         for volume in self._list(image_id, account):
-            if not volume.active:
-                continue
             template = tpl.from_volume(volume, image_id)
             if template is None:
                 LOG.info('Volume %(volume)s in SolidFire account %(account)s '

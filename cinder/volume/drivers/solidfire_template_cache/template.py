@@ -54,6 +54,7 @@ class Template(object):
 
     :ivar volume_id: the SolidFire volumeID
     :ivar size: bytes of the volume
+    :ivar active: False once it was deleted, until it is purged
     :ivar read_only: whether the cluster lets nobody write to it
     :ivar image: the version of the image that it holds; its virtual size
         is the one found in the data
@@ -63,6 +64,7 @@ class Template(object):
 
     volume_id: int
     size: int
+    active: bool
     read_only: bool
     state: State
     image: images.Image
@@ -75,7 +77,12 @@ class Template(object):
     @property
     def usable(self):
         """Whether it may be cloned at all."""
-        return self.state is State.READY and self.read_only
+        return self.ready and self.read_only
+
+    @property
+    def ready(self):
+        """Whether it was filled and published, and is there."""
+        return self.active and self.state is State.READY
 
     def fits(self, volume_bytes):
         """Tell whether a volume of that size can hold the template."""
@@ -132,7 +139,8 @@ def name_for(image_id):
 def new(image, fill_id, filled_by, signature_verified):
     """Return a template about to be filled; it has no volume yet."""
     return Template(
-        volume_id=0, size=0, read_only=False, state=State.FILLING,
+        volume_id=0, size=0, active=False, read_only=False,
+        state=State.FILLING,
         image=image, fill_id=fill_id,
         # A host name is ASCII; whatever else was configured is made so.
         filled_by=ascii(filled_by).strip('\'"')[:64],
@@ -174,7 +182,7 @@ def from_volume(volume, image_id):
         return None
     verified = data.get('signature_verified')
     return Template(
-        volume_id=volume.id, size=volume.size,
+        volume_id=volume.id, size=volume.size, active=volume.active,
         read_only=volume.access == 'readOnly', state=state, image=image,
         fill_id=data['fill_id'], filled_by=str(data.get('filled_by')),
         filled_at=str(data.get('filled_at')),

@@ -21,15 +21,18 @@ import dataclasses
 import typing
 
 
+# The errors name types, not values: a value may be a secret.
+
+
 def _integer(value):
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError('%r is not a whole number' % (value,))
+        raise TypeError('%s instead of a whole number' % type(value).__name__)
     return value
 
 
 def _text(value):
     if not isinstance(value, str):
-        raise TypeError('%r is not text' % (value,))
+        raise TypeError('%s instead of text' % type(value).__name__)
     return value
 
 

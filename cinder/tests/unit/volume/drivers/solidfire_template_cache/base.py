@@ -164,6 +164,8 @@ class DriverTestCase(test.TestCase):
                              os.path.join(self.state, 'conversion'))
         self.override_config('backend_url', 'file://' + self.state,
                              group='coordination')
+        # Started already, with a directory that all tests share.
+        coordination.COORDINATOR.stop()
         coordination.COORDINATOR.start()
         self.addCleanup(coordination.COORDINATOR.stop)
         # Root runs what privsep guards in this very process.

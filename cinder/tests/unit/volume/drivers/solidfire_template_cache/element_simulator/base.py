@@ -1,0 +1,144 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""What the tests of the simulator have in common."""
+
+import os
+
+import requests
+
+from cinder.tests.element_simulator import api
+from cinder.tests.element_simulator import clock
+from cinder.tests.element_simulator import cluster
+from cinder.tests.element_simulator import errors
+from cinder.tests.element_simulator import fixture
+from cinder.tests.element_simulator import methods  # noqa: F401
+from cinder.tests.unit import test
+
+GIB = 1024 ** 3
+MIB = 1024 ** 2
+
+
+class ClusterTestCase(test.TestCase):
+    """A cluster in process, on a clock that the test moves."""
+
+    def setUp(self):
+        super().setUp()
+        self.clock = clock.ManualClock()
+        self.cluster = self.make_cluster()
+
+    def make_cluster(self, **arguments):
+        arguments.setdefault('clock', self.clock)
+        made = cluster.Cluster(**arguments)
+        self.addCleanup(made.close)
+        return made
+
+    def call(self, method, /, version='12.0', **params):
+        """Return the result of an API method."""
+        return api.call(self.cluster, method, params, version).result
+
+    def refused(self, error_name, method, /, version='12.0', **params):
+        """Assert that the API method answers an error of this name."""
+        error = self.assertRaises(errors.ApiError, api.call, self.cluster,
+                                  method, params, version)
+        self.assertEqual(error_name, error.name)
+        return error
+
+    def make_account(self, username='tenant'):
+        return self.call('AddAccount', username=username)['accountID']
+
+    def make_volume(self, account_id=None, name='v', size=GIB, **params):
+        if account_id is None:
+            account_id = (min(self.cluster.accounts, default=None)
+                          or self.make_account())
+        return self.call('CreateVolume', name=name, accountID=account_id,
+                         totalSize=size, **params)['volumeID']
+
+    def write(self, volume_id, offset, data):
+        with open(self.cluster.volume_path(volume_id), 'r+b') as target:
+            target.seek(offset)
+            target.write(data)
+
+    def read(self, volume_id, offset, length):
+        with open(self.cluster.volume_path(volume_id), 'rb') as source:
+            source.seek(offset)
+            return source.read(length)
+
+    def disk_bytes(self, volume_id):
+        path = self.cluster.volume_path(volume_id)
+        return os.stat(path).st_blocks * 512
+
+    def listed(self, **params):
+        return [volume['volumeID'] for volume in
+                self.call('ListVolumes', **params)['volumes']]
+
+
+class CloneTestCase(ClusterTestCase):
+    """A cluster whose clones take ten seconds, and a volume to clone."""
+
+    def setUp(self):
+        super().setUp()
+        self.cluster = self.make_cluster(clone_seconds=10)
+        self.source = self.make_volume(name='src', attributes={'a': 1},
+                                       qos={'minIOPS': 123},
+                                       enable512e=False)
+
+    def clone(self, name='c', volume_id=None, **params):
+        return self.call('CloneVolume', volumeID=volume_id or self.source,
+                         name=name, **params)
+
+    def poll(self, reply, **params):
+        return self.call('GetAsyncResult', asyncHandle=reply['asyncHandle'],
+                         **params)
+
+
+class ServerTestCase(test.TestCase):
+    """A cluster behind HTTPS and a session that verifies its certificate."""
+
+    def start_simulator(self, **arguments):
+        self.sim = self.useFixture(fixture.ElementSimulator(**arguments))
+        self.session = self.new_session()
+        return self.sim
+
+    def new_session(self):
+        session = requests.Session()
+        # Else REQUESTS_CA_BUNDLE goes before the session's own setting.
+        session.trust_env = False
+        session.verify = self.sim.ca_file
+        session.auth = (self.sim.login, self.sim.password)
+        self.addCleanup(session.close)
+        return session
+
+    def post(self, document, version='12.0', session=None, **arguments):
+        return (session or self.session).post(
+            f'{self.sim.url}/json-rpc/{version}', json=document, timeout=60,
+            **arguments)
+
+    def call(self, method, /, version='12.0', session=None, **params):
+        """Return the whole answer to an API method."""
+        return self.post({'method': method, 'params': params, 'id': 1},
+                         version, session).json()
+
+    def result(self, method, /, **params):
+        answer = self.call(method, **params)
+        self.assertNotIn('error', answer)
+        return answer['result']
+
+    def error(self, method, /, **params):
+        return self.call(method, **params)['error']['name']
+
+    def make_volume(self, name='v', size=GIB, **params):
+        """Return a new volume's id, of the first account."""
+        if not self.sim.cluster.accounts:
+            self.result('AddAccount', username='tenant')
+        return self.result('CreateVolume', name=name, accountID=1,
+                           totalSize=size, **params)['volumeID']
