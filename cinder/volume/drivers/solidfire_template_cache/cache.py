@@ -195,19 +195,32 @@ class TemplateCache(object):
             self._check_refused(image)
             self._remove_unfinished(found)
             made = self._fill(request)
-            # Two hosts without a common lock may both have filled: all
-            # settle on the same one.
-            found = self._store.find(image.id)
-            template = self._pick(found, made.image)
-            if template is None:
-                raise errors.TemplateCacheError(
-                    reason=_('template volume %s is gone right after it was '
-                             'filled') % made.volume_id)
-            later.extend(functools.partial(self._retire, other)
-                         for other in _others(found, template))
+            template = self._settle(made, later)
         # Glance may have told the filler of a newer image than the
         # request's.
         return self._pick([template], image), True
+
+    def _settle(self, made, later):
+        """Return the template to clone now that one was made.
+
+        Two hosts without a common lock may both have filled: all settle on
+        the same one.
+        """
+        try:
+            found = self._store.find(made.image.id)
+        except errors.ElementError:
+            # What was made is as good; what it replaces is looked for later.
+            self._remember(made)
+            later.append(functools.partial(self._tidy, made.image))
+            return made
+        template = self._pick(found, made.image)
+        if template is None:
+            raise errors.TemplateCacheError(
+                reason=_('template volume %s is gone right after it was '
+                         'filled') % made.volume_id)
+        later.extend(functools.partial(self._retire, other)
+                     for other in _others(found, template))
+        return template
 
     def _remove_unfinished(self, found):
         """Remove fills and removals that were not completed.
