@@ -1,0 +1,75 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""Count the results of test runs that stestr has stored.
+
+Prints one line, the sums over the last run of every repository given. Where a
+repository holds no run, or an empty one, nothing is counted and the exit
+status is 1: a sum over less than all would mislead.
+"""
+
+import argparse
+import collections
+import sys
+
+from stestr.repository import abstract
+from stestr.repository import util
+import subunit
+import testtools
+
+# What a test's last state counts as; every other state is a failure, the one
+# of a test that began and never ended too.
+OUTCOMES = {'success': 'passed', 'xfail': 'passed', 'skip': 'skipped'}
+
+
+def count(repository):
+    """Count the outcomes of a repository's last run.
+
+    :param repository: the folder that holds ``.stestr``
+    :returns: a ``collections.Counter`` of passed, failed and skipped
+    :raises LookupError: when no test has run
+    """
+    counts = collections.Counter()
+
+    def add(test):
+        counts[OUTCOMES.get(test['status'], 'failed')] += 1
+
+    try:
+        run = util.get_repo_open(repo_url=repository).get_latest_run()
+    except (abstract.RepositoryNotFound, KeyError) as exc:
+        raise LookupError(f'no test run in {repository}') from exc
+    result = testtools.StreamToDict(add)
+    result.startTestRun()
+    subunit.ByteStreamToStreamResult(run.get_subunit_stream()).run(result)
+    result.stopTestRun()
+    if not counts:
+        raise LookupError(f'the test run in {repository} is empty')
+    return counts
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('repository', nargs='+',
+                        help='folder that holds a .stestr folder')
+    try:
+        total = sum(map(count, parser.parse_args().repository),
+                    collections.Counter())
+    except LookupError as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    print('%d passed, %d failed, %d skipped' % (
+        total['passed'], total['failed'], total['skipped']))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
