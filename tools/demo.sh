@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+
+# Show the template cache at work: a real Cinder, Glance and Keystone create
+# volumes on a simulated SolidFire cluster, on this machine alone.
+#
+#   tools/demo.sh                everything, from nothing
+#   tools/demo.sh --table FILE   write the table of costs to a file too
+#   tools/demo.sh --keep         keep logs, databases and data afterwards
+#
+# It needs root, which Cinder's helpers want to be, Python, and, where Debian
+# packages are missing, apt. What it installs of Python goes to .venv-demo,
+# which the next run uses again.
+
+set -o errexit -o nounset -o pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+python=${PYTHON:-python3}
+venv=$root/.venv-demo
+log=$venv/install.log
+tree=$venv/tree
+# What is started many times is to be compiled once, even where it is usual
+# not to.
+unset PYTHON PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE
+export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
+
+step() {
+    printf '[%6.1f s] %s\n' "$SECONDS" "$*"
+}
+
+apt_install() {
+    local install=(apt-get install -y -qq --no-install-recommends "$@")
+    # The lists of a fresh machine are empty, those of an old one outdated.
+    if ! "${install[@]}" &>/dev/null </dev/null; then
+        apt-get update -qq
+        "${install[@]}" >/dev/null </dev/null
+    fi
+}
+
+show_pip() {
+    local line count=0
+    while IFS= read -r line; do
+        case $line in
+            Collecting*)
+                count=$((count + 1))
+                if [[ $count == *[05]0 ]]; then
+                    step "  $count packages found"
+                fi
+                ;;
+            'Installing collected'*)
+                step '  unpacking'
+                ;;
+        esac
+    done
+}
+
+pip_install() {
+    # Compiling all would take longer than compiling what is used, when it
+    # is used.
+    "$venv/bin/pip" install --no-input --no-compile --progress-bar off \
+        --disable-pip-version-check "$@" 2>&1 | tee -a "$log" | show_pip ||
+        { tail -n 25 "$log" >&2; return 1; }
+}
+
+requirements() {
+    cat "$root"/{constraints,requirements,tools/demo/requirements}.txt
+    "$python" --version
+}
+
+make_venv() {
+    local wanted
+    wanted=$(requirements | sha256sum)
+    if grep -qsxF "$wanted" "$venv/stamp" && "$venv/bin/python" -c ''; then
+        step 'Using .venv-demo again'
+        return
+    fi
+    step 'Creating .venv-demo'
+    "$python" -c 'import ensurepip, venv' 2>/dev/null ||
+        apt_install python3-venv
+    "$python" -m venv --clear "$venv"
+    step 'Installing Cinder, Keystone, Glance and their client'
+    pip_install --constraint "$root/constraints.txt" \
+        --requirement "$root/requirements.txt" \
+        --requirement "$root/tools/demo/requirements.txt"
+    printf '%s\n' "$wanted" > "$venv/stamp"
+}
+
+install_packages() {
+    local missing
+    # What is missing is listed, and then the status is not 0 either.
+    if ! missing=$("$venv/bin/bindep" --file "$root/bindep.txt" --brief \
+            demo); then
+        step "Installing Debian packages: ${missing:?bindep failed}"
+        # shellcheck disable=SC2086 # one word for each package
+        apt_install $missing
+    fi
+}
+
+install_tree() {
+    step 'Installing the driver and the simulator into it'
+    # From a copy, for building leaves files beside the sources.
+    trap 'rm -rf "$tree"' EXIT
+    rm -rf "$tree"
+    mkdir "$tree"
+    tar -C "$root" --exclude='./.*' --exclude=./build -cf - . |
+        tar -C "$tree" -xf -
+    pip_install --no-deps --force-reinstall "$tree"
+    rm -rf "$tree"
+    trap - EXIT
+}
+
+if (( EUID != 0 )); then
+    echo 'Run this as root, for instance in a container.' >&2
+    exit 1
+fi
+make_venv
+install_packages
+install_tree
+# The Python program takes over this process, and with it the signals.
+export PYTHONPATH=$root/tools DEMO_SECONDS=$SECONDS
+exec "$venv/bin/python" -P -m demo "$@"
