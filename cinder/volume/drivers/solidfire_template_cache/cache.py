@@ -16,12 +16,12 @@ Ties the parts together for one cluster. What it remembers of templates and
 accounts saves calls and is corrected by the calls that fail.
 """
 
-import collections
 import dataclasses
 import functools
 import threading
 import typing
 
+import cachetools
 from oslo_config import cfg
 from oslo_log import log as logging
 import tooz
@@ -107,8 +107,10 @@ class TemplateCache(object):
         self._tenants = tenants
         self._clock = clock or clocks.SystemClock()
         self._lock = threading.Lock()
-        self._remembered = collections.OrderedDict()
-        self._refused = collections.OrderedDict()
+        self._remembered = cachetools.LRUCache(_MOST_REMEMBERED)
+        self._refused = cachetools.TTLCache(
+            _MOST_REMEMBERED, _REFUSAL_SECONDS,
+            timer=self._clock.monotonic)
 
     def create(self, request):
         """Make the volume.
@@ -236,15 +238,13 @@ class TemplateCache(object):
             return request.fill()
         except errors.FillRefused as exc:
             with self._lock:
-                self._refused[request.image] = (
-                    self._clock.monotonic() + _REFUSAL_SECONDS, str(exc))
-                _trim(self._refused)
+                self._refused[request.image] = str(exc)
             raise
 
     def _check_refused(self, image):
         with self._lock:
-            until, reason = self._refused.get(image, (0, None))
-        if reason and self._clock.monotonic() < until:
+            reason = self._refused.get(image)
+        if reason:
             raise errors.FillRefused(reason=reason)
 
     def _pick(self, found, image):
@@ -327,8 +327,6 @@ class TemplateCache(object):
     def _remember(self, template):
         with self._lock:
             self._remembered[template.image.id] = template
-            self._remembered.move_to_end(template.image.id)
-            _trim(self._remembered)
 
     def _forget(self, template):
         with self._lock:
@@ -365,8 +363,3 @@ def _others(found, template):
             if other.ready and
             other.volume_id != template.volume_id and
             other.image.updated_at <= template.image.updated_at]
-
-
-def _trim(remembered):
-    while len(remembered) > _MOST_REMEMBERED:
-        remembered.popitem(last=False)

@@ -20,7 +20,9 @@ and then the one whose turn it is tries again.
 
 import dataclasses
 import random
+import threading
 
+import cachetools
 from oslo_log import log as logging
 
 from cinder.i18n import _
@@ -79,7 +81,8 @@ class CloneScheduler(object):
         # discarding from it are atomic.
         self._under_way = set()
         # Seconds that the last clone of a template took, as seen from here.
-        self._taken = {}
+        self._taken = cachetools.LRUCache(1024)
+        self._lock = threading.Lock()
 
     def clone(self, source_id, source_size, order):
         """Make a clone and wait until it is whole.
@@ -228,7 +231,8 @@ class CloneScheduler(object):
                     raise errors.CloneFailed(template=source_id,
                                              reason=job.error)
                 if job.done:
-                    self._taken[source_id] = taken
+                    with self._lock:
+                        self._taken[source_id] = taken
                     return
             if taken >= self._timeout:
                 raise self._timed_out(source_id, _('its job still runs'))
@@ -239,7 +243,8 @@ class CloneScheduler(object):
         The last clone of the same template tells when this one is likely to
         be done: the first look comes a little before that.
         """
-        expected = min(self._taken.get(source_id, 0), _LAST_LOOK)
+        with self._lock:
+            expected = min(self._taken.get(source_id, 0), _LAST_LOOK)
         if expected > _FIRST_LOOK:
             yield 0.9 * expected
         delay = _FIRST_LOOK

@@ -14,6 +14,7 @@
 
 import threading
 
+import cachetools
 from oslo_log import log as logging
 
 from cinder.volume.drivers.solidfire_template_cache import clock as clocks
@@ -40,9 +41,10 @@ class ClusterFacts(object):
 
     def __init__(self, client, clock=None):
         self._client = client
-        self._clock = clock or clocks.SystemClock()
         self._lock = threading.Lock()
-        self._known = {}
+        self._known = cachetools.TTLCache(
+            8, _KEEP_SECONDS,
+            timer=(clock or clocks.SystemClock()).monotonic)
 
     def clones_per_volume(self):
         """Return how many clones of one volume may run at a time."""
@@ -61,14 +63,15 @@ class ClusterFacts(object):
     def _remember(self, name, ask, otherwise):
         # The lock is held while asking, so that a crowd asks once.
         with self._lock:
-            now = self._clock.monotonic()
-            if now >= self._known.get(name, (0, None))[0]:
-                try:
-                    value = ask()
-                except errors.ElementError as exc:
-                    LOG.debug('Assuming %(value)s for %(name)s: %(error)s',
-                              {'value': otherwise, 'name': name,
-                               'error': exc})
-                    value = otherwise
-                self._known[name] = (now + _KEEP_SECONDS, value)
-            return self._known[name][1]
+            try:
+                return self._known[name]
+            except KeyError:
+                LOG.debug('Asking the cluster for its %s.', name)
+            try:
+                value = ask()
+            except errors.ElementError as exc:
+                LOG.debug('Assuming %(value)s for %(name)s: %(error)s',
+                          {'value': otherwise, 'name': name, 'error': exc})
+                value = otherwise
+            self._known[name] = value
+            return value

@@ -29,12 +29,12 @@ from oslo_utils import uuidutils
 
 from cinder import context
 from cinder import coordination
+from cinder import privsep
 from cinder.tests.element_simulator import fixture as simulator
 from cinder.tests.element_simulator import local_attach
 from cinder.tests.unit import fake_constants as fake
 from cinder.tests.unit import fake_volume
 from cinder.tests.unit import test
-import cinder.privsep
 from cinder import utils
 from cinder.volume import configuration
 from cinder.volume import driver as volume_driver
@@ -180,7 +180,7 @@ class DriverTestCase(test.TestCase):
 
     @staticmethod
     def _privileged_contexts():
-        return cinder.privsep.sys_admin_pctxt, os_brick.privileged.default
+        return privsep.sys_admin_pctxt, os_brick.privileged.default
 
     def new_cluster(self, **arguments):
         arguments.setdefault('clock', self.clock)

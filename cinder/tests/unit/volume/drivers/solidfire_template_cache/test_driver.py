@@ -130,7 +130,7 @@ class CloneImageTestCase(base.DriverTestCase):
 
     def test_crashed_fill_is_removed_by_the_next_one(self):
         image = self.images.add(b'x' * 4096)
-        with mock.patch.object(image_utils, 'fetch_to_raw',
+        with mock.patch.object(image_utils, 'fetch_to_raw', autospec=True,
                                side_effect=KeyboardInterrupt):
             # Nothing of ours runs after what this stands for.
             self.assertRaises(KeyboardInterrupt, self.clone, image)

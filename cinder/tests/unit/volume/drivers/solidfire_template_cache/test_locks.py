@@ -13,6 +13,7 @@
 """Locks by Cinder's coordination."""
 
 import threading
+from unittest import mock
 
 import fixtures
 from tooz import locking
@@ -98,30 +99,26 @@ class HeldTestCase(test.TestCase):
         waiting.join(_PATIENCE)
         self.assertEqual(['first', 'second'], order)
 
-    def test_held_when_the_coordinator_fails(self):
-        get_lock = self.mock_object(coordination.COORDINATOR, 'get_lock',
-                                    autospec=True)
-        lock = get_lock.return_value = self._failing_lock()
-
-        def enter():
-            with locks.held('a'):
-                self.fail('entered without the lock')
-
-        self.assertRaises(OSError, enter)
-        self.assertFalse(lock.released)
-
     @staticmethod
-    def _failing_lock():
-        class Lock(locking.Lock):
-            released = False
+    def _coordinator_with(lock):
+        return mock.patch.object(coordination.COORDINATOR, 'get_lock',
+                                 autospec=True, return_value=lock)
 
-            def acquire(self, blocking=True, shared=False):
-                raise OSError('no coordinator')
+    def test_held_when_the_coordinator_fails(self):
+        lock = mock.Mock(spec=locking.Lock)
+        lock.acquire.side_effect = OSError('no coordinator')
+        with self._coordinator_with(lock):
+            self.assertRaises(OSError, self.try_lock)
+        lock.release.assert_not_called()
 
-            def release(self):
-                self.released = True
-
-        return Lock('a')
+    def test_held_releases_only_what_it_got(self):
+        for acquired in (False, True):
+            lock = mock.Mock(spec=locking.Lock)
+            lock.acquire.return_value = acquired
+            with self._coordinator_with(lock):
+                self.assertIs(acquired, self.try_lock())
+            lock.acquire.assert_called_once_with(blocking=False)
+            self.assertEqual(acquired, lock.release.called)
 
 
 class NameTestCase(test.TestCase):

@@ -1,0 +1,175 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""Secrets stay secret: in logs, errors, printed objects and attributes.
+
+Looked at are the records of this package's own loggers. Those of the stock
+driver are not: at debug level it logs the arguments and replies of its API
+calls and its endpoint, with CHAP secrets and the password among them.
+"""
+
+import json
+import logging
+import traceback
+from unittest import mock
+
+from cinder.tests.functional.solidfire_template_cache import base
+from cinder.tests.unit.volume.drivers.solidfire_template_cache import (
+    base as driver_base)
+from cinder.volume.drivers.solidfire_template_cache import element
+from cinder.volume.drivers.solidfire_template_cache import errors
+from cinder.volume import volume_utils
+
+PASSWORD = 'Pa55word-of-the-cluster'
+CHAP_SECRET = 'CHAP0SECRET1'
+SECRETS = (PASSWORD, CHAP_SECRET)
+
+DATA = b'bootable' * 5000
+
+TALE = 'refused: %s, %s' % SECRETS
+
+ACCOUNT = {'accountID': 1, 'username': 'x', 'targetSecret': CHAP_SECRET,
+           'initiatorSecret': CHAP_SECRET}
+
+INDISCREET = (
+    {'error': 'xNobodyEverHeardOfThis', 'message': 'refused: ' + PASSWORD},
+    {'error': 'xPermissionDenied', 'message': 'refused: ' + PASSWORD},
+    {'error': 'xInvalidParameter', 'message': TALE, 'method': 'AddAccount'},
+    {'http_status': 401, 'body': '<html>%s</html>' % TALE},
+    {'http_status': 503, 'body': '<html>%s</html>' % TALE},
+    {'http_status': 200, 'body': '{"result": {"account": "%s"' % TALE},
+    {'http_status': 200, 'body': {'error': TALE}},
+    {'http_status': 200, 'body': {'result': TALE}},
+    {'http_status': 200, 'body': {'result': {
+        'account': TALE, 'volume': TALE, 'volumes': TALE}}},
+    {'http_status': 200, 'body': {'result': {
+        'account': dict(ACCOUNT, accountID=CHAP_SECRET)}}},
+    {'http_status': 200, 'body': {'result': {
+        'account': dict(ACCOUNT, targetSecret=[CHAP_SECRET])}}},
+    {'drop': True, 'when': 'after'},
+)
+"""What a cluster may answer that tells the secrets back.
+
+The text of an error may repeat what was sent: the CHAP secrets are sent with
+AddAccount only.
+"""
+
+
+class Records(logging.Handler):
+    """Keeps the text of all that is logged, down to debug level."""
+
+    def __init__(self):
+        super().__init__(logging.DEBUG)
+        self.texts = []
+
+    def emit(self, record):
+        # The trace of an exception is part of the formatted record.
+        self.texts.append(self.format(record))
+
+
+class SecretsTestCase(base.FunctionalTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.records = Records()
+        logger = logging.getLogger(driver_base.PACKAGE)
+        self.addCleanup(logger.setLevel, logger.level)
+        logger.setLevel(logging.DEBUG)
+        logger.addHandler(self.records)
+        self.addCleanup(logger.removeHandler, self.records)
+        self.mock_object(volume_utils, 'generate_password', autospec=True,
+                         return_value=CHAP_SECRET)
+        self.image = self.images.add(DATA)
+
+    def new_cluster(self, **arguments):
+        return super().new_cluster(password=PASSWORD, **arguments)
+
+    def leaks(self, texts=None):
+        """Return which of the texts tell a secret; of all logged so far."""
+        return [text for text in texts or self.records.texts
+                if any(secret in text for secret in SECRETS)]
+
+    def logged(self, words):
+        return [text for text in self.records.texts if words in text]
+
+    def test_fill_and_hit(self):
+        for _i in range(2):
+            self.assertTrue(self.clone(self.image)[1])
+        self.assertEqual(
+            {CHAP_SECRET}, {account.target_secret for account
+                            in self.sim.cluster.accounts.values()})
+        self.assertEqual([], self.leaks())
+        # The calls that carry secrets were logged.
+        self.assertEqual(2, len(self.logged(': AddAccount ')))
+        self.assertEqual(2, len(self.logged("'targetSecret': '***'")))
+
+    def test_leak_would_be_seen(self):
+        with mock.patch.object(element, '_SECRETS', frozenset()):
+            self.clone(self.image)
+        self.assertEqual(2, len(self.leaks()))
+
+    def test_every_call_is_answered_with_secrets(self):
+        self.clone(self.image)
+        methods = set(self.sim.calls.methods)
+        self.assertIn('AddAccount', methods)
+        for method in sorted(methods):
+            for rule in INDISCREET:
+                self.clear_cluster()
+                self.driver = self.restart()
+                self.sim.faults.add(times=None, **{'method': method, **rule})
+                self.clone(self.image)
+                self.assertEqual([], self.leaks(), (method, rule))
+                self.records.texts.clear()
+
+    def test_errors_tell_no_secret(self):
+        client = self.driver._template_parts().client
+        calls = (
+            lambda: client.add_account('name', CHAP_SECRET),
+            lambda: client.get_account('name'),
+            lambda: client.create_volume('name', 1, 1, True, {}),
+            lambda: client.list_volumes('name'),
+            lambda: client.clone_volume(1, 'name', 1, True, {}),
+            lambda: client.get_job(1), client.get_clones_per_volume)
+        texts = []
+        for rule in INDISCREET:
+            self.sim.faults.clear()
+            self.sim.faults.add(times=None, **rule)
+            for call in calls:
+                try:
+                    call()
+                except errors.ElementError as exc:
+                    texts += [str(exc), repr(exc), repr(vars(exc))]
+                    texts += traceback.format_exception(exc)
+        self.assertGreater(len(texts), len(INDISCREET) * len(calls))
+        self.assertEqual([], self.leaks(texts))
+
+    def test_printed_objects_tell_no_secret(self):
+        self.clone(self.image)
+        parts = self.driver._template_parts()
+        account = parts.client.get_account('openstack-vtemplate')
+        self.assertEqual(CHAP_SECRET, account.target_secret)
+        endpoint = element.Endpoint(
+            url=self.sim.url, login=self.sim.login, password=PASSWORD)
+        things = [account, endpoint, parts.client, parts.cache, parts.filler,
+                  parts, vars(parts), vars(parts.client), vars(parts.cache),
+                  vars(parts.filler)]
+        self.assertEqual([], self.leaks(
+            [text for thing in things for text in (repr(thing),
+                                                   str(thing))]))
+
+    def test_attributes_hold_no_secret(self):
+        self.clone(self.image)
+        volumes = list(self.sim.cluster.volumes.values())
+        self.assertEqual(2, len(volumes))
+        self.assertEqual([], self.leaks(
+            [json.dumps([volume.name, volume.attributes])
+             for volume in volumes]))
