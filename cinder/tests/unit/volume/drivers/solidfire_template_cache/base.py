@@ -18,7 +18,6 @@ import hashlib
 import itertools
 import logging as std_logging
 import os
-import threading
 from unittest import mock
 
 import fixtures
@@ -30,6 +29,7 @@ from oslo_utils import uuidutils
 from cinder import context
 from cinder import coordination
 from cinder import privsep
+from cinder.tests.element_simulator import clock
 from cinder.tests.element_simulator import fixture as simulator
 from cinder.tests.element_simulator import local_attach
 from cinder.tests.unit import fake_constants as fake
@@ -48,22 +48,8 @@ T0 = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
 PACKAGE = 'cinder.volume.drivers.solidfire_template_cache'
 
 
-class ManualClock(object):
-    """Time that passes only when somebody sleeps."""
-
-    def __init__(self):
-        self._now = 1000.0
-        self._lock = threading.Lock()
-
-    def monotonic(self):
-        with self._lock:
-            return self._now
-
-    def advance(self, seconds):
-        with self._lock:
-            self._now += seconds
-
-    sleep = advance
+class ManualClock(clock.ManualClock):
+    """Time that passes only when somebody sleeps or waits."""
 
     def wait(self, condition, seconds):
         """Give other threads a chance, then let a little time pass."""

@@ -17,6 +17,7 @@ import os
 from cinder import context
 from cinder import exception
 from cinder import objects
+from cinder.tests.element_simulator import clock
 from cinder.tests.element_simulator import fixture
 from cinder.tests.element_simulator import peers
 from cinder.tests.unit import fake_constants as fake
@@ -165,7 +166,19 @@ class OneClusterTestCase(StockDriverTestCase):
 
     def test_create_cloned_volume_that_takes_time(self):
         source = self.create()
-        self.sim.cluster.jobs.seconds = 0.5
+        cluster = self.sim.cluster
+        cluster.jobs.seconds = 0.5
+        cluster.clock = clock.ManualClock()
+        look = self.driver._get_model_info
+
+        def look_and_let_time_pass(*args, **kwargs):
+            try:
+                return look(*args, **kwargs)
+            finally:
+                cluster.clock.advance(1)
+
+        self.mock_object(self.driver, '_get_model_info',
+                         look_and_let_time_pass)
         clone = self.stored(self.make_volume(),
                             self.driver.create_cloned_volume, source)
         self.assertEqual('active', self.simulated(clone).status)
