@@ -27,14 +27,8 @@ step() {
     printf '[%6.1f s] %s\n' "$SECONDS" "$*"
 }
 
-apt_install() {
-    local install=(apt-get install -y -qq --no-install-recommends "$@")
-    # The lists of a fresh machine are empty, those of an old one outdated.
-    if ! "${install[@]}" &>/dev/null </dev/null; then
-        apt-get update -qq
-        "${install[@]}" >/dev/null </dev/null
-    fi
-}
+# shellcheck source=tools/debian.sh
+source "$root/tools/debian.sh"
 
 show_pip() {
     local line count=0
@@ -74,25 +68,12 @@ make_venv() {
         return
     fi
     step 'Creating .venv-demo'
-    "$python" -c 'import ensurepip, venv' 2>/dev/null ||
-        apt_install python3-venv
-    "$python" -m venv --clear "$venv"
+    new_venv "$python" "$venv"
     step 'Installing Cinder, Keystone, Glance and their client'
     pip_install --constraint "$root/constraints.txt" \
         --requirement "$root/requirements.txt" \
         --requirement "$root/tools/demo/requirements.txt"
     printf '%s\n' "$wanted" > "$venv/stamp"
-}
-
-install_packages() {
-    local missing
-    # What is missing is listed, and then the status is not 0 either.
-    if ! missing=$("$venv/bin/bindep" --file "$root/bindep.txt" --brief \
-            demo); then
-        step "Installing Debian packages: ${missing:?bindep failed}"
-        # shellcheck disable=SC2086 # one word for each package
-        apt_install $missing
-    fi
 }
 
 install_tree() {
@@ -113,7 +94,7 @@ if (( EUID != 0 )); then
     exit 1
 fi
 make_venv
-install_packages
+install_bindep "$venv" demo
 install_tree
 # The Python program takes over this process, and with it the signals.
 export PYTHONPATH=$root/tools DEMO_SECONDS=$SECONDS

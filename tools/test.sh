@@ -11,7 +11,8 @@
 
 set -o errexit -o nounset -o pipefail
 
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
 
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 python=${PYTHON:-python3}
@@ -23,41 +24,21 @@ step() {
     printf '\n== %s (%d s)\n' "$*" "$SECONDS"
 }
 
-apt_install() {
-    if (( EUID != 0 )); then
-        echo "Missing, and only root can install them: $*" >&2
-        return 1
-    fi
-    # The lists of a fresh machine are empty, those of an old one outdated.
-    apt-get install -y -qq --no-install-recommends "$@" </dev/null && return
-    apt-get update -qq
-    apt-get install -y -qq --no-install-recommends "$@" </dev/null
-}
+# shellcheck source=tools/debian.sh
+source "$root/tools/debian.sh"
 
 make_venv() {
     if "$venv/bin/tox" --version >/dev/null 2>&1; then
         return
     fi
-    "$python" -c 'import ensurepip, venv' 2>/dev/null ||
-        apt_install python3-venv
-    "$python" -m venv --clear "$venv"
+    new_venv "$python" "$venv"
     "$venv/bin/pip" install --quiet --constraint constraints.txt tox bindep
-}
-
-install_packages() {
-    local missing
-    # What is missing is listed, and then the status is not 0 either.
-    if ! missing=$("$venv/bin/bindep" --brief test); then
-        echo "${missing:?bindep failed}"
-        # shellcheck disable=SC2086 # one word for each package
-        apt_install $missing
-    fi
 }
 
 step "Preparing tox with $("$python" --version)"
 make_venv
 step 'Looking for missing Debian packages'
-install_packages
+install_bindep "$venv" test
 
 rm -rf "$results"
 status=0
