@@ -23,10 +23,12 @@ from oslo_utils import units
 from oslo_utils import uuidutils
 
 from cinder.tests.element_simulator import api
+from cinder.tests.unit import fake_constants as fake
 from cinder.tests.unit.volume.drivers.solidfire_template_cache import base
 from cinder.volume.drivers import solidfire
 from cinder.volume.drivers.solidfire_template_cache import image as images
 from cinder.volume.drivers.solidfire_template_cache import template as tpl
+from cinder.volume import volume_types
 from cinder.volume import volume_utils
 
 SHARED_ACCOUNT = 'openstack-vtemplate'
@@ -230,3 +232,13 @@ class HistoryTestCase(base.DriverTestCase):
         self.assertEqual([], self.templates())
         self.assertEqual(0, self.sim.calls.count('CloneVolume'))
         return image
+
+
+class TypedTestCase(HistoryTestCase):
+    """For volumes that are of a type."""
+
+    def new_typed_volume(self, **extra_specs):
+        volume_type = {'qos_specs_id': None, 'extra_specs': extra_specs}
+        self.mock_object(volume_types, 'get_volume_type',
+                         lambda context, type_id: volume_type)
+        return self.new_volume(volume_type_id=fake.VOLUME_TYPE_ID)

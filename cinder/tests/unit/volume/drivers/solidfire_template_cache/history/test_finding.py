@@ -74,7 +74,7 @@ class AccountTestCase(base.HistoryTestCase):
         self.assertEqual(2, len(self.usernames()))
 
     @ddt.data('xPermissionDenied', 'xUnknownUsername', 'xDBNoSuchPath',
-              'xAssertionFailure', 'xUnknownAPIMethod')
+              'xAssertionFailure', 'xAccountIDDoesNotExist')
     def test_commit_7c6e41833_only_unknown_account_means_absent(self, error):
         self.sim.faults.add(
             method='GetAccountByName', error=error, times=None,
@@ -239,11 +239,11 @@ class CandidateTestCase(base.HistoryTestCase):
 
     def test_a3_27_template_whose_attributes_tell_another_image_is_none(self):
         image = self.images.add(base.DATA)
-        other = self.images.add(base.OTHER_DATA)
-        planted = self.plant(other, base.OTHER_DATA)
+        planted = self.plant(self.images.add(base.DATA))
         self.sim.cluster.volumes[planted].name = tpl.name_for(image['id'])
         self.assert_served(self.clone(image))
         self.assertNotIn(planted, self.sources())
+        self.assertIn(planted, self.sim.cluster.volumes)
 
     def test_commit_4d3e1e7c3_sections_of_one_cluster_share_templates(self):
         image = self.images.add(base.DATA)
@@ -336,6 +336,7 @@ class VersionTestCase(base.HistoryTestCase):
         self.assertEqual([template_id],
                          [found.volume_id for found in self.templates()])
         self.assert_served(self.clone(newer), base.OTHER_DATA)
+        self.assertEqual([], self.images.downloads)
 
     def test_head_cache_same_data_of_a_later_date_is_no_new_version(self):
         # Any change of updated_at counted as a new image.

@@ -26,10 +26,17 @@ from cinder.tests.unit.volume.drivers.solidfire_template_cache.history import (
 from cinder.tests.unit.volume.drivers.solidfire_template_cache.history import (
     test_finding)
 from cinder.tests.unit.volume.drivers.solidfire_template_cache.history import (
+    test_image_data)
+from cinder.tests.unit.volume.drivers.solidfire_template_cache.history import (
+    test_model_update)
+from cinder.tests.unit.volume.drivers.solidfire_template_cache.history import (
     test_sharing)
+from cinder.tests.unit.volume.drivers.solidfire_template_cache.history import (
+    test_single_flight)
 
 MODULES = (test_cleaning, test_cloning, test_filling, test_finding,
-           test_sharing)
+           test_image_data, test_model_update, test_sharing,
+           test_single_flight)
 LAST_OF_A3 = 28
 
 
