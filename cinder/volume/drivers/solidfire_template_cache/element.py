@@ -116,13 +116,13 @@ class ElementClient(object):
         :rtype: wire.Account
         """
         try:
-            result = self._call('GetAccountByName', {'username': name})
+            return self._call('GetAccountByName', {'username': name},
+                              lambda reply: wire.Account.read(
+                                  reply['account']))
         except errors.NotFound as exc:
             if exc.name != 'xUnknownAccount':
                 raise
             return None
-        return self._read(wire.Account, 'GetAccountByName', result,
-                          'account')
 
     def add_account(self, name, secret):
         """Create an account whose two CHAP secrets are the same.
@@ -143,10 +143,10 @@ class ElementClient(object):
 
         :rtype: wire.Volume
         """
-        result = self._call('CreateVolume', {
+        return self._call('CreateVolume', {
             'name': name, 'accountID': account_id, 'totalSize': size,
-            'enable512e': enable_512e, 'attributes': attributes})
-        return self._read(wire.Volume, 'CreateVolume', result, 'volume')
+            'enable512e': enable_512e, 'attributes': attributes},
+            _read_volume)
 
     def list_volumes(self, name, account_id=None):
         """Return the volumes of that name, deleted ones among them.
@@ -174,9 +174,8 @@ class ElementClient(object):
         :param changes: ``attributes`` (the whole set), ``access``, ``qos``
         :rtype: wire.Volume
         """
-        result = self._call('ModifyVolume',
-                            dict(changes, volumeID=volume_id))
-        return self._read(wire.Volume, 'ModifyVolume', result, 'volume')
+        return self._call('ModifyVolume', dict(changes, volumeID=volume_id),
+                          _read_volume)
 
     def remove_volume(self, volume_id):
         """Delete and purge a volume; one that is gone already is fine."""
@@ -216,8 +215,7 @@ class ElementClient(object):
                   'enable512e': enable_512e, 'attributes': attributes}
         if new_size is not None:
             params['newSize'] = new_size
-        result = self._call('CloneVolume', params)
-        return self._read(wire.StartedClone, 'CloneVolume', result)
+        return self._call('CloneVolume', params, wire.StartedClone.read)
 
     def get_job(self, handle):
         """Return the state of an asynchronous job.
@@ -227,8 +225,8 @@ class ElementClient(object):
         :raises errors.NotFound: read before, or too new to be known
         :rtype: wire.Job
         """
-        result = self._call('GetAsyncResult', {'asyncHandle': handle})
-        return self._read(wire.Job, 'GetAsyncResult', result)
+        return self._call('GetAsyncResult', {'asyncHandle': handle},
+                          wire.Job.read)
 
     def cancel_clone(self, clone_id):
         """Stop a running clone."""
@@ -241,50 +239,39 @@ class ElementClient(object):
 
         :rtype: set of int
         """
-        result = self._call('ListSyncJobs', {})
-        jobs = result.get('syncJobs')
-        if not isinstance(jobs, list):
-            raise self._bad('ListSyncJobs', 'syncJobs is no list')
-        return {job.get('dstVolumeID') for job in jobs
-                if isinstance(job, dict) and job.get('type') == 'clone' and
-                job.get('srcVolumeID') == source_id}
+        def read(reply):
+            return {job.get('dstVolumeID')
+                    for job in wire.read_list(reply['syncJobs'])
+                    if isinstance(job, dict) and
+                    job.get('type') == 'clone' and
+                    job.get('srcVolumeID') == source_id}
+
+        return self._call('ListSyncJobs', {}, read)
 
     def get_clones_per_volume(self):
         """Return how many clones of one volume may run at a time."""
-        value = self._call('GetLimits', {}).get('cloneJobsPerVolumeMax')
-        if not isinstance(value, int) or value < 1:
-            raise self._bad('GetLimits', 'cloneJobsPerVolumeMax is missing')
-        return value
+        return self._call('GetLimits', {}, lambda reply: wire.read_limit(
+            reply['cloneJobsPerVolumeMax']))
 
     def get_default_qos(self):
         """Return the limits that volumes get which are given none."""
-        result = self._call('GetDefaultQoS', {})
-        return {key: result[key]
-                for key in ('minIOPS', 'maxIOPS', 'burstIOPS')
-                if isinstance(result.get(key), int)}
+        return self._call('GetDefaultQoS', {}, lambda reply: {
+            key: reply[key] for key in ('minIOPS', 'maxIOPS', 'burstIOPS')
+            if isinstance(reply.get(key), int)})
 
     # Below: transport
 
     def _list_volumes(self, params):
-        volumes = self._call('ListVolumes', params).get('volumes')
-        if not isinstance(volumes, list):
-            raise self._bad('ListVolumes', 'volumes is no list')
-        return [self._read(wire.Volume, 'ListVolumes', item)
-                for item in volumes]
+        return self._call('ListVolumes', params, lambda reply: [
+            wire.Volume.read(item)
+            for item in wire.read_list(reply['volumes'])])
 
-    def _read(self, kind, method, result, member=None):
-        """Turn (a member of) a result into a value of ours."""
-        try:
-            return kind.read(result if member is None else result[member])
-        except (KeyError, TypeError, ValueError) as exc:
-            raise self._bad(method, '%s: %s' % (type(exc).__name__, exc))
+    def _call(self, method, params, read=None):
+        """Call a method, repeat it where that helps, return what it says.
 
-    @staticmethod
-    def _bad(method, reason):
-        return errors.UnexpectedReply(method, 'BadReply', reason)
-
-    def _call(self, method, params):
-        """Call a method, repeat it where that helps, return its result."""
+        :param read: makes a value of the reply's ``result``, and raises
+            KeyError, TypeError or ValueError when it cannot
+        """
         deadline = self._clock.monotonic() + RETRY_SECONDS
         retrying = tenacity.Retrying(
             retry=lambda state: self._may_repeat(method, state),
@@ -295,7 +282,18 @@ class ElementClient(object):
             sleep=self._clock.sleep,
             before_sleep=self._log_repeat,
             reraise=True)
-        return retrying(self._post, method, params)
+        return retrying(self._attempt, method, params, read)
+
+    def _attempt(self, method, params, read):
+        result = self._post(method, params)
+        try:
+            return read(result) if read else None
+        except (KeyError, TypeError, ValueError) as exc:
+            raise self._bad(method, '%s: %s' % (type(exc).__name__, exc))
+
+    @staticmethod
+    def _bad(method, reason):
+        return errors.UnexpectedReply(method, 'BadReply', reason)
 
     @staticmethod
     def _may_repeat(method, state):
@@ -384,6 +382,10 @@ class ElementClient(object):
             if secret:
                 text = text.replace(secret, '***')
         return text
+
+
+def _read_volume(reply):
+    return wire.Volume.read(reply['volume'])
 
 
 def _never_connected(exc):

@@ -36,6 +36,20 @@ def _text(value):
     return value
 
 
+def read_list(value):
+    """Return a list, of whatever."""
+    if not isinstance(value, list):
+        raise TypeError('%s instead of a list' % type(value).__name__)
+    return value
+
+
+def read_limit(value):
+    """Return a limit, which is at least 1."""
+    if _integer(value) < 1:
+        raise ValueError('%s instead of at least 1' % value)
+    return value
+
+
 def _object(value):
     """Objects may be null where they are empty."""
     return value if isinstance(value, dict) else {}

@@ -115,7 +115,7 @@ class FindTestCase(StoreTestCase):
     def test_find_sorts_what_the_cluster_does_not(self):
         first, second = self.create('fill-1'), self.create('fill-2')
         account = self.store.account()
-        listed = self.client._call('ListVolumes', {
+        listed = self.client._post('ListVolumes', {
             'volumeName': NAME, 'accounts': [account.id]})
         listed['volumes'].reverse()
         self.sim.faults.add(method='ListVolumes', http_status=200,
