@@ -38,6 +38,7 @@ from cinder.volume.drivers.solidfire_template_cache import eligibility
 from cinder.volume.drivers.solidfire_template_cache import errors
 from cinder.volume.drivers.solidfire_template_cache import facts
 from cinder.volume.drivers.solidfire_template_cache import filler
+from cinder.volume.drivers.solidfire_template_cache import masking
 from cinder.volume.drivers.solidfire_template_cache import options
 from cinder.volume.drivers.solidfire_template_cache import store
 from cinder.volume import volume_utils
@@ -124,6 +125,23 @@ class SolidFireDriver(solidfire.SolidFireDriver):
                 project_id == conf.sf_template_account_name):
             return project_id
         return super()._get_sf_account_name(project_id)
+
+    # What the stock driver prints
+
+    def _build_endpoint_info(self, *args, **kwargs):
+        return masking.Masked(super()._build_endpoint_info(*args, **kwargs))
+
+    def _build_repl_endpoint_info(self, **kwargs):
+        return masking.Masked(super()._build_repl_endpoint_info(**kwargs))
+
+    def _issue_api_request(self, method, params, *args, **kwargs):
+        """Call the cluster as the stock driver does, masking what it logs.
+
+        It prints the parameters of calls that it repeats, and accounts.
+        """
+        response = super()._issue_api_request(
+            method, masking.Masked(params or {}), *args, **kwargs)
+        return masking.masked(response) if 'Account' in method else response
 
     # What the cache is told of the stock driver
 

@@ -30,6 +30,7 @@ import urllib3
 
 from cinder.volume.drivers.solidfire_template_cache import clock as clocks
 from cinder.volume.drivers.solidfire_template_cache import errors
+from cinder.volume.drivers.solidfire_template_cache import masking
 from cinder.volume.drivers.solidfire_template_cache import wire
 
 LOG = logging.getLogger(__name__)
@@ -67,8 +68,6 @@ _METHODS = {
     'ModifyVolume': _Method('1.0'),
     'PurgeDeletedVolume': _Method('1.0', final_attempts=_INSIST),
 }
-
-_SECRETS = frozenset(('initiatorSecret', 'targetSecret'))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -323,8 +322,7 @@ class ElementClient(object):
             request_id = self._ids
         LOG.debug('Request %(id)s: %(method)s %(params)s',
                   {'id': request_id, 'method': method,
-                   'params': {key: '***' if key in _SECRETS else value
-                              for key, value in params.items()}})
+                   'params': masking.Masked(params)})
         response = self._send(method, {
             'method': method, 'params': params, 'id': request_id})
         return self._decode(method, params, response)
@@ -377,7 +375,7 @@ class ElementClient(object):
 
     def _scrub(self, text, params):
         """Remove what must not be seen from text of the cluster's."""
-        secrets = [params[key] for key in _SECRETS if key in params]
+        secrets = [params[key] for key in masking.SECRETS if key in params]
         for secret in secrets + [self._endpoint.password]:
             if secret:
                 text = text.replace(secret, '***')
