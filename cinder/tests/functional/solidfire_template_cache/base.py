@@ -14,6 +14,7 @@
 
 import os
 
+from os_brick import utils as brick_utils
 from oslo_concurrency import processutils
 from oslo_utils import units
 
@@ -63,6 +64,9 @@ class CheapImageTools(object):
 class FunctionalTestCase(base.DriverTestCase):
     """Looks at the whole cluster after each request."""
 
+    # A first look sees a clone running, the second one sees it done.
+    CLONE_SECONDS = 0.2
+
     def setUp(self):
         super().setUp()
         self.mock_object(utils, 'execute',
@@ -74,14 +78,25 @@ class FunctionalTestCase(base.DriverTestCase):
         self.mock_object(volume_utils, 'brick_get_connector_properties',
                          autospec=True,
                          side_effect=lambda *_args: dict(connector))
+        # Here os-brick runs dd to see whether a device can be read.
+        self.mock_object(brick_utils, 'check_valid_device', autospec=True,
+                         side_effect=lambda _connector, path:
+                         os.access(path, os.R_OK))
 
-    def restart(self, driver=None):
-        """Return a driver with the same configuration that knows nothing."""
-        old = driver or self.driver
-        new = type(old)(configuration=old.configuration)
-        new.db = old.db
-        new._template_clock = old._template_clock
-        return new
+    def other_host(self):
+        """Return one more driver with the same configuration."""
+        ours = self.driver
+        other = type(ours)(configuration=ours.configuration)
+        other.db = ours.db
+        other._template_clock = ours._template_clock
+        return other
+
+    @staticmethod
+    def forget(driver):
+        """Leave a driver as it is after a restart: it knows nothing."""
+        for parts in driver._template_caches.values():
+            parts.client._session.close()
+        driver._template_caches.clear()
 
     def clear_cluster(self):
         """Make the cluster as new."""

@@ -156,7 +156,7 @@ class FirstRequestsTestCase(ConcurrencyTestCase):
 
     def test_first_requests_on_two_hosts_fill_once(self):
         outcomes = self.together(
-            *self.requests(4), *self.requests(4, driver=self.restart()))
+            *self.requests(4), *self.requests(4, driver=self.other_host()))
         self.assert_cloned(outcomes)
         self.assertEqual([self.image['id']], self.images.downloads)
         self.assertEqual([], self.warnings.messages)
@@ -227,7 +227,7 @@ class HitsTestCase(ConcurrencyTestCase):
         self.sim.reset_calls()
 
     def test_hits_take_no_lock(self):
-        for driver in self.driver, self.restart():
+        for driver in self.driver, self.other_host():
             with self.lock_of(self.image):
                 self.assert_cloned(
                     self.together(*self.requests(2, driver=driver)))
@@ -246,14 +246,14 @@ class HitsTestCase(ConcurrencyTestCase):
         self.sim.cluster.limits['cloneJobsPerVolumeMax'] = 1
         running = self.watch_clones()
         self.assert_cloned(self.together(
-            *self.requests(4, driver=self.restart())))
+            *self.requests(4, driver=self.other_host())))
         self.assertEqual(1, max(running))
         self.assertEqual([], self.refused_clones())
 
     def test_hits_on_two_hosts_share_the_slots(self):
         running = self.watch_clones()
         self.assert_cloned(self.together(
-            *self.requests(5), *self.requests(5, driver=self.restart())))
+            *self.requests(5), *self.requests(5, driver=self.other_host())))
         self.assertEqual(2, max(running))
         self.assertEqual([], self.warnings.messages)
         self.assert_clean()

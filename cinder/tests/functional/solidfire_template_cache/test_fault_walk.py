@@ -24,19 +24,15 @@ removes it.
 import datetime
 import traceback
 
-from oslo_log import log as logging
 from oslo_utils import timeutils
 
 from cinder.tests.functional.solidfire_template_cache import base
 from cinder.volume.drivers import solidfire
 from cinder.volume.drivers.solidfire_template_cache import template as tpl
 
-LOG = logging.getLogger(__name__)
-
 UNHEARD_OF = 'xNobodyEverHeardOfThis'
 
 PAGE = '<html><body><h1>503 Service Unavailable</h1></body></html>'
-
 
 NOTHING_READ = ('CancelClone', 'DeleteVolume', 'PurgeDeletedVolume')
 """Methods whose reply, when it is no error, says nothing that counts."""
@@ -92,8 +88,8 @@ LOSSES = {
 class Path(object):
     """A path, and what must be so on it; mixed into a test case."""
 
-    DATA = b'bootable' * 5000
-    NEW_DATA = b'rebooted' * 6000
+    DATA = b'bootable' * 600
+    NEW_DATA = b'rebooted' * 700
 
     LEAST_CALLS = 2
     """Calls that a good run makes at least, lest nothing be tested."""
@@ -143,7 +139,7 @@ class Path(object):
         self.clear_cluster()
         self.images.images.clear()
         self.images.downloads.clear()
-        self.driver = self.restart()
+        self.forget(self.driver)
         self.data = self.DATA
         image = self.prepare()
         volume = self.prepare_volume()
@@ -217,7 +213,8 @@ class Path(object):
         if result[1] or self.survives(fault, method):
             self.check_success(volume, result)
         else:
-            self.check_fallback(image, volume, result)
+            warning = self.check_fallback(image, volume, result)
+            self.assertIn(fault.rule.get('error', ''), warning)
             self.assertEqual([], self.debris(volume))
             self.check_normal_path(volume)
         self.check_next_requests(image)
@@ -248,8 +245,9 @@ class Path(object):
         """Let another host come upon what is left, once all works again."""
         self.warnings.messages.clear()
         self.sim.faults.clear()
-        self.driver = self.restart()
+        self.driver = self.other_host()
         if not result[1]:
+            self.clock.advance(300)
             volume.scheduled_at = (volume.created_at +
                                    datetime.timedelta(minutes=5))
             self.check_success(volume, self.clone(image, volume))
@@ -332,6 +330,46 @@ class Walk(Path):
         self.walk_for_good(LOSSES)
 
 
+class CleanUp(Path):
+    """A path on which one call has failed: the next one fails, too."""
+
+    FIRST_FAULT = {}
+    """What the simulator is told; strikes after the call's effect."""
+
+    def clone_with_fault(self, image, volume):
+        self.sim.faults.add(when='after', **self.FIRST_FAULT)
+        return self.clone(image, volume)
+
+    def test_each_call_that_follows_fails_once(self):
+        image, volume = self.begin()
+        result = self.clone_with_fault(image, volume)
+        calls = list(self.sim.calls)
+        self.check_what_is_told(image, volume, result)
+        self.check_next_host(image, volume, result)
+        methods = [call.method for call in calls]
+        first = [call.method == self.FIRST_FAULT['method'] and not call.ok
+                 for call in calls].index(True)
+        self.run_cases([
+            ('%s, call %d of %d, %s its effect: %s' % (
+                methods[number], number + 1, len(methods), when, name),
+             self.check_follower, fault, methods[number], when,
+             methods[:number].count(methods[number]))
+            for name, fault in dict(REFUSALS, **LOSSES).items()
+            for number in range(first + 1, len(methods))
+            for when in fault.moments
+            if fault.can_strike(methods[number], when)])
+
+    def check_follower(self, fault, method, when, skip):
+        image, volume = self.begin()
+        # Ahead of the other, so that it counts what that one strikes.
+        rule = self.sim.faults.add(method=method, skip=skip, when=when,
+                                   **fault.rule)
+        result = self.clone_with_fault(image, volume)
+        self.assertEqual(1, rule.hits)
+        self.check_what_is_told(image, volume, result)
+        self.check_next_host(image, volume, result)
+
+
 class FirstRequestTestCase(Walk, base.FunctionalTestCase):
     """An empty cluster: accounts are made, a template filled and cloned."""
 
@@ -372,7 +410,7 @@ class ColdHitTestCase(WarmHitTestCase):
 
     def prepare(self):
         image = super().prepare()
-        self.driver = self.restart()
+        self.forget(self.driver)
         return image
 
 
@@ -421,7 +459,7 @@ class CrashLeftoversTestCase(WarmHitTestCase):
         image = super().prepare()
         self.copy_template('filling')
         self.copy_template('ready')
-        self.driver = self.restart()
+        self.forget(self.driver)
         return image
 
     def copy_template(self, state):
@@ -463,3 +501,35 @@ class VanishedTemplateTestCase(WarmHitTestCase):
         image = super().prepare()
         self.sim.cluster.forget_volume(self.templates()[0].volume_id)
         return image
+
+
+class LostCreateTestCase(CleanUp, base.FunctionalTestCase):
+    """The reply that told of the new template's volume was lost."""
+
+    FIRST_FAULT = {'method': 'CreateVolume', 'drop': True}
+
+    def prepare(self):
+        return self.images.add(self.DATA)
+
+
+class FailedFillTestCase(LostCreateTestCase):
+    """The template was made ready, and the cluster says that it was not."""
+
+    FIRST_FAULT = {'method': 'ModifyVolume', 'error': UNHEARD_OF}
+
+
+class LostCloneTestCase(LostCreateTestCase):
+    """The reply that told of the clone was lost."""
+
+    FIRST_FAULT = {'method': 'CloneVolume', 'drop': True}
+
+    def prepare(self):
+        image = super().prepare()
+        self.clone(image)
+        return image
+
+
+class AbandonedCloneTestCase(LostCloneTestCase):
+    """The clone has been started, and nothing is heard of it."""
+
+    FIRST_FAULT = {'method': 'GetAsyncResult', 'error': UNHEARD_OF}

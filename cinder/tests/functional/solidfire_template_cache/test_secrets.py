@@ -27,6 +27,7 @@ from cinder.tests.unit.volume.drivers.solidfire_template_cache import (
     base as driver_base)
 from cinder.volume.drivers.solidfire_template_cache import element
 from cinder.volume.drivers.solidfire_template_cache import errors
+from cinder.volume.drivers.solidfire_template_cache import masking
 from cinder.volume import volume_utils
 
 PASSWORD = 'Pa55word-of-the-cluster'
@@ -113,7 +114,7 @@ class SecretsTestCase(base.FunctionalTestCase):
         self.assertEqual(2, len(self.logged("'targetSecret': '***'")))
 
     def test_leak_would_be_seen(self):
-        with mock.patch.object(element, '_SECRETS', frozenset()):
+        with mock.patch.object(masking, 'SECRETS', frozenset()):
             self.clone(self.image)
         self.assertEqual(2, len(self.leaks()))
 
@@ -124,7 +125,7 @@ class SecretsTestCase(base.FunctionalTestCase):
         for method in sorted(methods):
             for rule in INDISCREET:
                 self.clear_cluster()
-                self.driver = self.restart()
+                self.forget(self.driver)
                 self.sim.faults.add(times=None, **{'method': method, **rule})
                 self.clone(self.image)
                 self.assertEqual([], self.leaks(), (method, rule))
