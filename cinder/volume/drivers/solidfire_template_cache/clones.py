@@ -27,6 +27,7 @@ from oslo_log import log as logging
 
 from cinder.i18n import _
 from cinder.volume.drivers.solidfire_template_cache import clock as clocks
+from cinder.volume.drivers.solidfire_template_cache import element
 from cinder.volume.drivers.solidfire_template_cache import errors
 from cinder.volume.drivers.solidfire_template_cache import turns
 
@@ -125,32 +126,28 @@ class CloneScheduler(object):
     # Starting
 
     def _start(self, place, source_id, source_size, order, deadline):
+        """Start the clone as soon as the cluster has room for it."""
         pause = _FIRST_TRY
-        may_repeat = True
         while True:
             try:
-                return self._client.clone_volume(
-                    source_id, order.name, order.account_id,
-                    order.enable_512e, order.attributes,
-                    order.size if order.size != source_size else None)
+                return element.repeat_looking(
+                    lambda: self._client.clone_volume(
+                        source_id, order.name, order.account_id,
+                        order.enable_512e, order.attributes,
+                        order.size if order.size != source_size else None),
+                    lambda exc: self._settle(source_id, order, exc),
+                    self._clock)
             except errors.Busy as exc:
                 left = deadline - self._clock.monotonic()
                 if left <= 0:
                     raise self._timed_out(source_id, exc.reason) from exc
                 place.pause(min(left, pause * random.uniform(0.5, 1)))
                 pause = min(pause * _GROWTH, _LAST_TRY)
-            except errors.NotSent:
-                raise
-            except errors.ElementError as exc:
-                self._settle(source_id, order, exc)
-                if exc.kind is not errors.Kind.LOST or not may_repeat:
-                    raise
-                may_repeat = False
 
     def _settle(self, source_id, order, cause):
         """Remove what a failed CloneVolume may have started after all.
 
-        Raises the cause when that cannot be made sure of.
+        Where that cannot be made sure of, the error says so, and is final.
         """
         try:
             # A clone in progress is in no list of volumes and its job does
@@ -166,7 +163,7 @@ class CloneScheduler(object):
         except errors.ElementError as failure:
             cause.add_note('a volume named %s may be left: %s'
                            % (order.name, failure))
-            raise cause
+            cause.kind = errors.Kind.FINAL
 
     def _watch(self, source_id, seconds):
         """Yield the running clones of a source, again and again."""

@@ -277,7 +277,8 @@ class _Parts(object):
         clock = driver._template_clock
         templates = store.TemplateStore(
             client,
-            driver._get_sf_account_name(conf.sf_template_account_name))
+            driver._get_sf_account_name(conf.sf_template_account_name),
+            clock)
         self.client = client
         self.filler = filler.TemplateFiller(
             templates, driver._attached, conf.volume_dd_blocksize,

@@ -38,6 +38,10 @@ LOG = logging.getLogger(__name__)
 RETRY_SECONDS = 30
 """How long a failing call is repeated: as long as the stock driver does."""
 
+# Jitter, so that a crowd does not come back in step.
+_WAIT = (tenacity.wait_exponential(multiplier=0.5, max=8) +
+         tenacity.wait_random(0, 0.5))
+
 
 @dataclasses.dataclass(frozen=True)
 class _Method(object):
@@ -138,7 +142,7 @@ class ElementClient(object):
 
     def create_volume(self, name, account_id, size, enable_512e,
                       attributes):
-        """Create a volume of ``size`` bytes; not repeated when unsure.
+        """Create a volume of ``size`` bytes; see :func:`repeat_looking`.
 
         :rtype: wire.Volume
         """
@@ -203,7 +207,7 @@ class ElementClient(object):
 
     def clone_volume(self, source_id, name, account_id, enable_512e,
                      attributes, new_size=None):
-        """Start a clone; not repeated when unsure.
+        """Start a clone; see :func:`repeat_looking`.
 
         :param new_size: bytes, or None to keep the source's size
         :raises errors.Busy: when the cluster has no room for it now
@@ -275,9 +279,7 @@ class ElementClient(object):
         retrying = tenacity.Retrying(
             retry=lambda state: self._may_repeat(method, state),
             stop=lambda state: self._clock.monotonic() >= deadline,
-            # Jitter, so that a crowd does not come back in step.
-            wait=(tenacity.wait_exponential(multiplier=0.5, max=8) +
-                  tenacity.wait_random(0, 0.5)),
+            wait=_WAIT,
             sleep=self._clock.sleep,
             before_sleep=self._log_repeat,
             reraise=True)
@@ -300,10 +302,11 @@ class ElementClient(object):
         if not isinstance(error, errors.ElementError):
             return False
         attempts = 0
-        if error.kind is errors.Kind.TRANSIENT or (
-                error.kind is errors.Kind.LOST and
-                _METHODS[method].repeatable):
-            attempts = errors.FEW_ATTEMPTS.get(error.name, math.inf)
+        if error.kind in (errors.Kind.TRANSIENT, errors.Kind.LOST):
+            # Of a create or a clone, the caller looks before a repeat.
+            if _METHODS[method].repeatable or isinstance(
+                    error, errors.NotSent):
+                attempts = errors.FEW_ATTEMPTS.get(error.name, math.inf)
         elif error.kind is errors.Kind.FINAL and not isinstance(
                 error, (errors.NotFound, errors.AccessDenied)):
             attempts = _METHODS[method].final_attempts
@@ -347,6 +350,9 @@ class ElementClient(object):
             raise errors.ReplyLost(method, 'ConnectionError', str(exc))
         except requests.exceptions.RequestException as exc:
             raise errors.ReplyLost(method, type(exc).__name__, str(exc))
+        except OSError as exc:
+            # The file of the authority to trust is not there.
+            raise errors.AccessDenied(method, 'TLSError', str(exc))
 
     def _decode(self, method, params, response):
         status = response.status_code
@@ -380,6 +386,39 @@ class ElementClient(object):
             if secret:
                 text = text.replace(secret, '***')
         return text
+
+
+def repeat_looking(call, look, clock):
+    """Make a call that must not be repeated blindly.
+
+    :param call: the call
+    :param look: takes the error; makes sure that nothing was carried out,
+        or returns what was
+    :param clock: as for :class:`ElementClient`
+    :returns: what the call or the look returned
+    :raises errors.ElementError: the last error, when repeating is of no use
+    """
+    deadline = clock.monotonic() + RETRY_SECONDS
+
+    def attempt():
+        try:
+            return call()
+        except (errors.Busy, errors.NotSent):
+            raise
+        except errors.ElementError as exc:
+            found = look(exc)
+            if found is None:
+                raise
+            return found
+
+    retrying = tenacity.Retrying(
+        retry=lambda state: (
+            isinstance(state.outcome.exception(), errors.ElementError) and
+            state.attempt_number < errors.most_attempts(
+                state.outcome.exception())),
+        stop=lambda state: clock.monotonic() >= deadline,
+        wait=_WAIT, sleep=clock.sleep, reraise=True)
+    return retrying(attempt)
 
 
 def _read_volume(reply):

@@ -32,6 +32,7 @@
 """
 
 import enum
+import math
 
 from cinder import exception
 from cinder.i18n import _
@@ -141,6 +142,19 @@ class AlreadyExists(ApiError):
 
 class Busy(ApiError):
     pass
+
+
+def most_attempts(error):
+    """Tell how often to try a create or a clone that ended in this error.
+
+    For those who have made sure after each try that nothing was carried
+    out, for a cluster may do what it says it refused.
+    """
+    if isinstance(error, NotSent):
+        return 1  # the client has repeated it already
+    if error.kind is Kind.TRANSIENT:
+        return FEW_ATTEMPTS.get(error.name, math.inf)
+    return 2 if error.kind is Kind.LOST else 1
 
 
 def from_reply(method, error, scrub):

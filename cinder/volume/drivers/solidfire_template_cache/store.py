@@ -22,6 +22,8 @@ from oslo_log import log as logging
 
 from cinder.i18n import _
 from cinder.volume.drivers.solidfire_template_cache import accounts
+from cinder.volume.drivers.solidfire_template_cache import clock as clocks
+from cinder.volume.drivers.solidfire_template_cache import element
 from cinder.volume.drivers.solidfire_template_cache import errors
 from cinder.volume.drivers.solidfire_template_cache import template as tpl
 
@@ -35,8 +37,9 @@ class TemplateStore(object):
     :param account_name: name of the shared account, prefix included
     """
 
-    def __init__(self, client, account_name):
+    def __init__(self, client, account_name, clock=None):
         self._client = client
+        self._clock = clock or clocks.SystemClock()
         self._account_name = account_name
         self._lock = threading.Lock()
         self._account = None
@@ -88,13 +91,6 @@ class TemplateStore(object):
             # The account that we remember is gone.
             self._forget_account()
             volume = self._create(template, size, enable_512e)
-        except errors.ElementError as exc:
-            if exc.kind is not errors.Kind.LOST:
-                raise
-            # It may be there. If not, a second failure is final.
-            LOG.debug('%s; looking whether it was carried out.', exc)
-            volume = (self._find_by_fill(template) or
-                      self._create(template, size, enable_512e))
         created = tpl.from_volume(volume, template.image.id)
         if created is None or created.fill_id != template.fill_id:
             raise errors.TemplateCacheError(
@@ -153,9 +149,17 @@ class TemplateStore(object):
             return []
 
     def _create(self, template, size, enable_512e):
-        return self._client.create_volume(
-            tpl.name_for(template.image.id), self.account().id, size,
-            enable_512e, template.attributes())
+        account = self.account()
+
+        def look(error):
+            LOG.debug('%s; looking whether it was carried out.', error)
+            return self._find_by_fill(template)
+
+        return element.repeat_looking(
+            lambda: self._client.create_volume(
+                tpl.name_for(template.image.id), account.id, size,
+                enable_512e, template.attributes()),
+            look, self._clock)
 
     def _find_by_fill(self, template):
         for volume in self._list(template.image.id, self.account()):

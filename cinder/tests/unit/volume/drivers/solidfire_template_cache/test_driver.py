@@ -170,6 +170,19 @@ class CloneImageTestCase(base.DriverTestCase):
             self.clone(image, volume, driver=self.new_driver()), b'x' * 4096)
         self.assertEqual(1, len(self.volumes_named('UUID-' + volume.id)))
 
+    def test_refusal_after_the_effect_makes_no_second_volume(self):
+        for method in ('CreateVolume', 'CloneVolume'):
+            for error in ('xDBVersionMismatch', 'xDBConnectionLoss'):
+                image = self.images.add(error.encode() * 500)
+                self.sim.faults.add(faults.Rule(method=method, error=error,
+                                                when='after'))
+                volume = self.new_volume()
+                self.assert_cloned(self.clone(image, volume),
+                                   error.encode() * 500)
+                self.assertEqual(1, len(self.templates(image['id'])))
+                self.assertEqual(
+                    1, len(self.volumes_named('UUID-' + volume.id)))
+
     def test_image_that_was_refused_is_not_downloaded_again_soon(self):
         image = self.images.add(b'x' * 4096, disk_format='qcow2')
         for _i in range(2):
