@@ -21,8 +21,10 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 from eventlet import patcher
+from oslo_utils import units
 
 from cinder.image import image_utils
 from cinder.tests.functional.solidfire_template_cache import base
@@ -30,7 +32,7 @@ from cinder.volume.drivers.solidfire_template_cache import clock
 from cinder.volume.drivers.solidfire_template_cache import locks
 
 # Seconds in which everything here is long done; after that it hangs.
-PATIENCE = 120
+PATIENCE = 60
 
 DATA = b'bootable' * 5000
 NEW_DATA = b'rebooted' * 6000
@@ -55,9 +57,10 @@ class Together(object):
             self.outcomes[number] = exc
 
     def wait(self, seconds=PATIENCE):
-        """Return whether all came to an end."""
+        """Return whether all came to an end within so many seconds."""
+        deadline = time.monotonic() + seconds
         for thread in self._threads:
-            thread.join(seconds)
+            thread.join(max(0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
 
@@ -258,7 +261,7 @@ class HitsTestCase(ConcurrencyTestCase):
         self.assertEqual([], self.warnings.messages)
         self.assert_clean()
 
-    def test_update_does_not_cut_off_clones_of_the_old_copy(self):
+    def test_hits_and_an_update_at_once(self):
         old = self.image
         new = self.images.replace(old['id'], NEW_DATA)
         outcomes = self.together(*self.requests(4, old),
@@ -272,6 +275,21 @@ class HitsTestCase(ConcurrencyTestCase):
         self.assertEqual(2, len(self.images.downloads))
         self.assert_clean()
 
+    def test_update_does_not_cut_off_clones_of_the_old_copy(self):
+        # A large clone outlasts the fill and the clone of the new copy.
+        self.sim.cluster.jobs.seconds = (
+            lambda size: 3 if size > units.Gi else 0.05)
+        large = self.new_volume(size=2)
+        running = Together([self.request(self.image, large)])
+        while not self.sim.cluster.jobs.running():
+            self.assertFalse(running.wait(0.01))
+        new = self.images.replace(self.image['id'], NEW_DATA)
+        self.assert_cloned(self.together(*self.requests(1, new)), NEW_DATA)
+        self.assertTrue(running.wait())
+        self.assert_cloned(running.outcomes)
+        self.assertEqual([], self.warnings.messages)
+        self.assert_clean()
+
 
 class NativeThreadsTestCase(base.FunctionalTestCase):
 
@@ -282,7 +300,7 @@ class NativeThreadsTestCase(base.FunctionalTestCase):
         command.extend('%s.%s' % (case.__module__, case.__name__)
                        for case in self.CLASSES)
         run = subprocess.run(
-            command, timeout=2 * PATIENCE, stdout=subprocess.PIPE,
+            command, timeout=4 * PATIENCE, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, env=dict(
                 os.environ, OS_CINDER_DISABLE_EVENTLET_PATCHING='true',
                 PYTHONWARNINGS='ignore'))
