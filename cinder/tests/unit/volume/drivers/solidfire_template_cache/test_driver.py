@@ -204,6 +204,28 @@ class CloneImageTestCase(base.DriverTestCase):
         self.driver.db.volume_glance_metadata_bulk_create.assert_called_with(
             self.context, volume.id, {'signature_verified': True})
 
+    def test_volume_is_kept_though_its_signature_is_not_recorded(self):
+        image = self.images.add(b'x' * 4096)
+        self.driver.db.volume_glance_metadata_bulk_create.side_effect = (
+            exception.VolumeNotFound(volume_id='of the test'))
+        model_update, cloned = self.clone(image)
+        self.assertTrue(cloned)
+        self.assert_holds(model_update, b'x' * 4096)
+        self.assertIn('signature_verified', self.warnings.messages.pop())
+        self.assertEqual([], self.warnings.messages)
+
+    def test_new_template_serves_though_the_look_behind_it_fails(self):
+        image = self.images.add(b'old' * 1000)
+        self.clone(image)
+        newer = self.images.replace(image['id'], b'new' * 1000)
+        # The looks before the lock, with it, and, thrice, after the fill.
+        rule = self.sim.faults.add(faults.Rule(
+            method='ListVolumes', error='xSomethingFinal', skip=2, times=3,
+            match={'volumeName': 'OpenStackIMG-' + image['id']}))
+        self.assert_cloned(self.clone(newer), b'new' * 1000)
+        self.assertEqual(3, rule.hits)
+        self.assertEqual(1, len(self.templates()))
+
     def test_unverified_template_is_replaced_once_signatures_count(self):
         image = self.images.add(b'x' * 4096)
         self.override_config('verify_glance_signatures', 'disabled')
