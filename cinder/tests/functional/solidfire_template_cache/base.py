@@ -95,7 +95,7 @@ class FunctionalTestCase(base.DriverTestCase):
     def forget(driver):
         """Leave a driver as it is after a restart: it knows nothing."""
         for parts in driver._template_caches.values():
-            parts.client._session.close()
+            parts.client.close()
         driver._template_caches.clear()
 
     def clear_cluster(self):

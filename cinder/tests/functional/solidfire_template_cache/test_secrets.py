@@ -12,9 +12,9 @@
 
 """Secrets stay secret: in logs, errors, printed objects and attributes.
 
-Looked at are the records of this package's own loggers. Those of the stock
-driver are not: at debug level it logs the arguments and replies of its API
-calls and its endpoint, with CHAP secrets and the password among them.
+Looked at is all that is logged below ``cinder``, at debug level, by this
+package and by the stock driver: it prints its endpoint and the arguments and
+replies of its API calls, and what a call fails with is in its errors.
 """
 
 import json
@@ -23,11 +23,14 @@ import traceback
 from unittest import mock
 
 from cinder.tests.functional.solidfire_template_cache import base
+from cinder.tests.unit import fake_constants as fake
+from cinder.tests.unit import fake_snapshot
 from cinder.tests.unit.volume.drivers.solidfire_template_cache import (
     base as driver_base)
-from cinder.volume.drivers.solidfire_template_cache import element
+from cinder.volume.drivers import solidfire
 from cinder.volume.drivers.solidfire_template_cache import errors
 from cinder.volume.drivers.solidfire_template_cache import masking
+from cinder.volume.drivers.solidfire_template_cache import transport
 from cinder.volume import volume_utils
 
 PASSWORD = 'Pa55word-of-the-cluster'
@@ -77,14 +80,17 @@ class Records(logging.Handler):
         self.texts.append(self.format(record))
 
 
-class SecretsTestCase(base.FunctionalTestCase):
+class Secrets(base.FunctionalTestCase):
+    """Collects what is logged, and knows the secrets."""
 
     def setUp(self):
         super().setUp()
         self.records = Records()
-        logger = logging.getLogger(driver_base.PACKAGE)
-        self.addCleanup(logger.setLevel, logger.level)
-        logger.setLevel(logging.DEBUG)
+        for name in ('cinder', driver_base.PACKAGE):
+            logger = logging.getLogger(name)
+            self.addCleanup(logger.setLevel, logger.level)
+            logger.setLevel(logging.DEBUG)
+        logger = logging.getLogger('cinder')
         logger.addHandler(self.records)
         self.addCleanup(logger.removeHandler, self.records)
         self.mock_object(volume_utils, 'generate_password', autospec=True,
@@ -101,6 +107,9 @@ class SecretsTestCase(base.FunctionalTestCase):
 
     def logged(self, words):
         return [text for text in self.records.texts if words in text]
+
+
+class SecretsTestCase(Secrets):
 
     def test_fill_and_hit(self):
         for _i in range(2):
@@ -158,7 +167,7 @@ class SecretsTestCase(base.FunctionalTestCase):
         parts = self.driver._template_parts()
         account = parts.client.get_account('openstack-vtemplate')
         self.assertEqual(CHAP_SECRET, account.target_secret)
-        endpoint = element.Endpoint(
+        endpoint = transport.Endpoint(
             url=self.sim.url, login=self.sim.login, password=PASSWORD)
         things = [account, endpoint, parts.client, parts.cache, parts.filler,
                   parts, vars(parts), vars(parts.client), vars(parts.cache),
@@ -174,3 +183,86 @@ class SecretsTestCase(base.FunctionalTestCase):
         self.assertEqual([], self.leaks(
             [json.dumps([volume.name, volume.attributes])
              for volume in volumes]))
+
+    def test_printed_driver_tells_no_secret(self):
+        self.clone(self.image)
+        things = [self.driver, self.driver._template_parts(),
+                  self.driver.active_cluster, vars(self.driver),
+                  self.driver.active_cluster['endpoint'],
+                  self.driver.cluster_pairs]
+        texts = [text for thing in things for text in (repr(thing),
+                                                       str(thing))]
+        self.assertEqual([], self.leaks(texts))
+
+
+class StockOperationsTestCase(Secrets):
+    """What the stock driver does with volumes, and how each call fails."""
+
+    # The stock driver waits by the time of this machine.
+    CLONE_SECONDS = 0
+
+    # Errors that repeat what was sent, and secrets where they belong.
+    ANSWERS = INDISCREET[:5:2] + (
+        {'http_status': 200, 'body': {'result': {'account': ACCOUNT}}},)
+
+    CONNECTOR = {'initiator': 'iqn.2026-01.org.example:host', 'host': 'host',
+                 'ip': '127.0.0.1', 'multipath': False}
+
+    def setUp(self):
+        super().setUp()
+        self.mock_object(solidfire.time, 'sleep', autospec=True,
+                         side_effect=self.clock.sleep)
+        self.driver = self.new_driver(sf_enable_vag=True)
+
+    def operations(self):
+        """Yield what a volume goes through, as callables."""
+        driver = self.driver
+        volume, copy = self.new_volume(), self.new_volume(size=2)
+        snapshot = fake_snapshot.fake_snapshot_obj(
+            self.context, volume=volume, volume_id=volume.id,
+            id=fake.SNAPSHOT_ID, project_id=fake.PROJECT_ID)
+        yield lambda: volume.update(driver.create_volume(volume))
+        yield lambda: driver.initialize_connection(volume, self.CONNECTOR)
+        yield lambda: driver.terminate_connection(volume, self.CONNECTOR,
+                                                  force=False)
+        yield lambda: driver.extend_volume(volume, 2)
+        yield lambda: driver.create_snapshot(snapshot)
+        yield lambda: driver.create_volume_from_snapshot(copy, snapshot)
+        yield lambda: driver.delete_snapshot(snapshot)
+        yield lambda: driver.create_cloned_volume(self.new_volume(size=2),
+                                                  volume)
+        yield lambda: driver.get_volume_stats(refresh=True)
+        yield lambda: driver.delete_volume(volume)
+
+    def go_through(self):
+        """Run all operations, whatever they end in; return their errors."""
+        texts = []
+        for operation in self.operations():
+            try:
+                operation()
+            except Exception as exc:
+                texts += [str(exc), repr(exc)]
+                texts += traceback.format_exception(exc)
+        return texts
+
+    def test_operations(self):
+        self.assertEqual([], self.go_through())
+        self.assertEqual([], self.leaks())
+        self.assertNotEqual([], self.logged('solidfire'))
+
+    def test_every_call_of_an_operation_is_answered_with_secrets(self):
+        self.go_through()
+        methods = sorted(set(self.sim.calls.methods))
+        self.assertIn('CreateVolume', methods)
+        failed = 0
+        for method in methods:
+            for rule in self.ANSWERS:
+                self.clear_cluster()
+                self.records.texts.clear()
+                self.sim.faults.add(times=None, **{'method': method, **rule})
+                texts = self.go_through()
+                failed += bool(texts)
+                self.assertEqual([], self.leaks(texts or ['']),
+                                 (method, rule))
+                self.assertEqual([], self.leaks(), (method, rule))
+        self.assertGreater(failed, len(methods))

@@ -22,20 +22,18 @@ import threading
 import typing
 
 import cachetools
-from oslo_config import cfg
 from oslo_log import log as logging
 import tooz
 
 from cinder.i18n import _
 from cinder.volume.drivers.solidfire_template_cache import clock as clocks
 from cinder.volume.drivers.solidfire_template_cache import errors
+from cinder.volume.drivers.solidfire_template_cache import housekeeping
 from cinder.volume.drivers.solidfire_template_cache import image as images
 from cinder.volume.drivers.solidfire_template_cache import locks
 from cinder.volume.drivers.solidfire_template_cache import template as tpl
 
 LOG = logging.getLogger(__name__)
-
-CONF = cfg.CONF
 
 # A template or an account may vanish behind our back, and again while we
 # look; more than this is not bad luck.
@@ -96,17 +94,24 @@ class TemplateCache(object):
     :param store: its :class:`store.TemplateStore`
     :param scheduler: its :class:`clones.CloneScheduler`
     :param tenants: its :class:`accounts.TenantAccounts`
+    :param housekeeper: its :class:`housekeeping.Housekeeper`
+    :param uses: its :class:`uses.Uses`
+    :param wait_seconds: how long to wait while others fill a template
     """
 
     def __init__(self, cluster_id, client, store, scheduler, tenants,
-                 clock=None):
+                 housekeeper, uses, wait_seconds, clock=None):
         self._cluster_id = cluster_id
         self._client = client
         self._store = store
         self._scheduler = scheduler
         self._tenants = tenants
+        self._housekeeper = housekeeper
+        self._uses = uses
+        self._wait_seconds = wait_seconds
         self._clock = clock or clocks.SystemClock()
-        self._lock = threading.Lock()
+        # Of what is remembered; guards it, too.
+        self._changed = threading.Condition()
         self._remembered = cachetools.LRUCache(_MOST_REMEMBERED)
         self._refused = cachetools.TTLCache(
             _MOST_REMEMBERED, _REFUSAL_SECONDS,
@@ -133,22 +138,38 @@ class TemplateCache(object):
             template, filled = self._obtain(request, later)
             order = request.order(account)
             if not template.fits(order.size):
+                self._forget(template)
                 raise errors.TemplateCacheError(
                     reason=_('template volume %s does not fit the volume')
                     % template.volume_id)
             try:
                 volume = self._scheduler.clone(template.volume_id,
                                                template.size, order)
-            except errors.NotFound as exc:
-                # The template or the account is not there any more.
+            except (errors.NotFound, errors.CloneFailed) as exc:
+                if attempt == _ATTEMPTS or not self._is_gone(template, exc):
+                    raise
                 self._forget(template)
                 self._tenants.forget(request.account_name)
-                if attempt == _ATTEMPTS:
-                    raise
                 LOG.info('%(error)s; looking again for volume %(volume)s.',
                          {'error': exc, 'volume': request.volume_id})
             else:
+                self._uses.note(template)
                 return Result(volume, account, template, filled)
+
+    def _is_gone(self, template, exc):
+        """Tell whether a clone failed since what it needs is not there.
+
+        The template may have been removed while it was being cloned, and
+        the account, too.
+        """
+        if isinstance(exc, errors.CloneFailed):
+            try:
+                return (not isinstance(exc, errors.CloneTimedOut) and
+                        self._client.find_volume(
+                            template.volume_id) is None)
+            except errors.ElementError:
+                return False
+        return True
 
     def _account(self, request):
         """Return the account to own the volume; clear the volume's name.
@@ -162,6 +183,9 @@ class TemplateCache(object):
         looked = account is None
         if looked:
             account = self._tenants.find(request.account_name)
+        if request.seen_before:
+            # It may be under way still, and is in no list until it is done.
+            self._scheduler.outwait_others()
         if looked or request.seen_before:
             self._client.remove_named(request.name)
         return account
@@ -179,28 +203,52 @@ class TemplateCache(object):
             if template is None:
                 template, filled = self._make(request, later)
             elif len(found) > 1:
-                later.append(functools.partial(self._tidy, image))
+                later.append(self._tidying(image))
         return self._refresh(template, image), filled
 
     def _make(self, request, later):
         """Fill a template, unless somebody else does it meanwhile."""
         image = request.image
-        self._check_refused(image)
-        with locks.held(locks.for_image(self._cluster_id, image.id)):
-            template = self._recall(image)
-            if template:
-                return template, False
-            found = self._store.find(image.id)
-            template = self._pick(found, image)
-            if template:
-                return template, False
+        made_by_others = []
+
+        def needless():
             self._check_refused(image)
-            self._remove_unfinished(found)
-            made = self._fill(request)
-            template = self._settle(made, later)
+            made_by_others.append(self._recall(image))
+            return made_by_others[-1]
+
+        self._check_refused(image)
+        try:
+            with locks.awaited(
+                    locks.for_image(self._cluster_id, image.id), self._clock,
+                    self._wait_seconds, needless,
+                    self._changed) as acquired:
+                if not acquired:
+                    return made_by_others[-1], False
+                template, filled = self._make_alone(request, later)
+        except locks.TimedOut:
+            raise errors.FillAwaitedTooLong(seconds=self._wait_seconds)
         # Glance may have told the filler of a newer image than the
         # request's.
-        return self._pick([template], image), True
+        chosen = self._pick([template], image)
+        if chosen is None:
+            raise errors.TemplateCacheError(
+                reason=_('the image that was downloaded is not the one that '
+                         'the request knows'))
+        return chosen, filled
+
+    def _make_alone(self, request, later):
+        """With the lock of the image held."""
+        image = request.image
+        template = self._recall(image)
+        if template is None:
+            found = self._store.find(image.id)
+            template = self._pick(found, image)
+        if template:
+            return template, False
+        self._check_refused(image)
+        self._housekeeper.remove_unfinished(found)
+        made = self._fill(request)
+        return self._settle(made, later), True
 
     def _settle(self, made, later):
         """Return the template to clone now that one was made.
@@ -213,36 +261,32 @@ class TemplateCache(object):
         except errors.ElementError:
             # What was made is as good; what it replaces is looked for later.
             self._remember(made)
-            later.append(functools.partial(self._tidy, made.image))
+            later.append(self._tidying(made.image))
             return made
         template = self._pick(found, made.image)
         if template is None:
             raise errors.TemplateCacheError(
                 reason=_('template volume %s is gone right after it was '
                          'filled') % made.volume_id)
-        later.extend(functools.partial(self._retire, other)
-                     for other in _others(found, template))
+        later.extend(functools.partial(self._housekeeper.retire, other)
+                     for other in tpl.needless(found, template))
         return template
 
-    def _remove_unfinished(self, found):
-        """Remove fills and removals that were not completed.
-
-        Whoever began them held the lock, so it died or gave up.
-        """
-        for template in found:
-            if not template.ready:
-                self._store.retire(template)
+    def _tidying(self, image):
+        return functools.partial(self._housekeeper.tidy, image.id,
+                                 patient=True)
 
     def _fill(self, request):
         try:
             return request.fill()
         except errors.FillRefused as exc:
-            with self._lock:
-                self._refused[request.image] = str(exc)
+            with self._changed:
+                self._refused[request.image] = exc.kwargs['reason']
+                self._changed.notify_all()
             raise
 
     def _check_refused(self, image):
-        with self._lock:
+        with self._changed:
             reason = self._refused.get(image)
         if reason:
             raise errors.FillRefused(reason=reason)
@@ -296,40 +340,20 @@ class TemplateCache(object):
                             'request: %(error)s',
                             {'image': image.id, 'error': exc})
 
-    def _retire(self, template):
-        """Remove a ready template, once nothing clones it."""
-        self._scheduler.wait_idle(template.volume_id)
-        self._store.retire(template)
-
-    def _tidy(self, image):
-        """Remove what a crash has left beside a template that serves."""
-        with locks.held(locks.for_image(self._cluster_id, image.id),
-                        blocking=False) as acquired:
-            if not acquired:
-                # Somebody fills a newer one, and cleans up when done.
-                return
-            found = self._store.find(image.id)
-            template = _choose(found, image, tpl.Match.CURRENT,
-                               tpl.Match.SAME_CONTENT)
-            if template is None:
-                return
-            self._remove_unfinished(found)
-        for other in _others(found, template):
-            self._retire(other)
-
     # Memory
 
     def _recall(self, image):
-        with self._lock:
+        with self._changed:
             template = self._remembered.get(image.id)
         return self._pick([template], image) if template else None
 
     def _remember(self, template):
-        with self._lock:
+        with self._changed:
             self._remembered[template.image.id] = template
+            self._changed.notify_all()
 
     def _forget(self, template):
-        with self._lock:
+        with self._changed:
             if self._remembered.get(template.image.id) == template:
                 del self._remembered[template.image.id]
 
@@ -339,27 +363,8 @@ def _choose(found, image, *matches):
 
     They are in the order of their volumeID, so that all hosts agree.
     """
+    wanted = housekeeping.signature_wanted()
     for template in found:
-        if _is_usable(template) and template.compare(image) in matches:
+        if template.serves(wanted) and template.compare(image) in matches:
             return template
     return None
-
-
-def _is_usable(template):
-    if not template.usable:
-        return False
-    # A template that was filled while signatures were not looked at cannot
-    # stand in for a download that looks at them.
-    return (template.signature_verified is not None or
-            CONF.verify_glance_signatures == 'disabled')
-
-
-def _others(found, template):
-    """Return the ready templates that the chosen one makes needless.
-
-    Never a newer one, that another host has just made.
-    """
-    return [other for other in found
-            if other.ready and
-            other.volume_id != template.volume_id and
-            other.image.updated_at <= template.image.updated_at]

@@ -12,6 +12,7 @@
 
 """Time as the cache uses it, in one object that a test can replace."""
 
+import datetime
 import time
 
 
@@ -25,6 +26,13 @@ class SystemClock(object):
     def monotonic(self):
         """Return seconds since some fixed point, never going back."""
         return time.monotonic()
+
+    def now(self):
+        """Return the date and time, as an aware datetime in UTC.
+
+        Unlike :meth:`monotonic` it may jump, and differ between hosts.
+        """
+        return datetime.datetime.now(datetime.timezone.utc)
 
     def sleep(self, seconds):
         """Block the calling thread for a number of seconds."""

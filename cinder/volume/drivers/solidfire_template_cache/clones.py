@@ -114,6 +114,14 @@ class CloneScheduler(object):
         except turns.TimedOut:
             raise self._timed_out(source_id, _('its turn did not come'))
 
+    def is_cloning(self, source_id):
+        """Tell whether a volume is being cloned, or is about to be here.
+
+        :raises errors.ElementError: when the cluster does not tell
+        """
+        return (self._turnstile.is_used(source_id) or
+                bool(self._client.list_running_clones(source_id)))
+
     def wait_idle(self, source_id):
         """Wait until no clone of a volume is running, on any host.
 
@@ -121,6 +129,24 @@ class CloneScheduler(object):
         """
         for running in self._watch(source_id, self._timeout):
             if not running:
+                return
+
+    def outwait_others(self, source_id=None):
+        """Wait for the clones that run now and are not of this process.
+
+        A clone in progress is in no list of volumes and its job does not
+        tell its name, so any of them may be the one that somebody has lost
+        sight of.
+
+        :param source_id: only clones of this volume
+        :raises errors.ElementError: when that takes longer than a clone may
+        """
+        suspects = None
+        for running in self._watch(source_id, self._timeout):
+            # A lost one is in the list that is taken first.
+            suspects = (running - self._under_way if suspects is None
+                        else suspects & running)
+            if not suspects:
                 return
 
     # Starting
@@ -150,15 +176,7 @@ class CloneScheduler(object):
         Where that cannot be made sure of, the error says so, and is final.
         """
         try:
-            # A clone in progress is in no list of volumes and its job does
-            # not tell its name, so any job that is not of this process may
-            # be the lost one. It is in the list that is taken first.
-            suspects = None
-            for running in self._watch(source_id, self._timeout):
-                suspects = (running - self._under_way if suspects is None
-                            else suspects & running)
-                if not suspects:
-                    break
+            self.outwait_others(source_id)
             self._client.remove_named(order.name)
         except errors.ElementError as failure:
             cause.add_note('a volume named %s may be left: %s'
@@ -174,7 +192,8 @@ class CloneScheduler(object):
             if self._clock.monotonic() >= deadline:
                 raise errors.ElementError(
                     'ListSyncJobs', 'TimedOut',
-                    'clones of volume %s are still running' % source_id)
+                    'clones of %s are still running' % (
+                        source_id or 'other hosts'))
             self._clock.sleep(delay)
             delay = min(delay * _GROWTH, _LAST_LOOK)
 
@@ -185,9 +204,9 @@ class CloneScheduler(object):
             self._check(source_id, started.volume, order)
             self._set_qos(started.volume, order)
             self._await(source_id, started)
-            return started.volume
+            return self._identify(source_id, started.volume, order)
         except Exception as exc:
-            self._abandon(source_id, started, exc)
+            self._abandon(source_id, started, order, exc)
             raise
 
     @staticmethod
@@ -200,6 +219,22 @@ class CloneScheduler(object):
                          'of %(size)s bytes for account %(account)s') % {
                     'id': volume.id, 'name': volume.name,
                     'size': volume.size, 'account': volume.account_id})
+
+    def _identify(self, source_id, volume, order):
+        """Return the volume as it can be told to others.
+
+        Of a reply that contradicts itself nothing is believed; once the
+        clone is done the cluster lists it.
+        """
+        if volume.tells_its_iqn:
+            return volume
+        found = self._client.find_volume(volume.id)
+        if found is None:
+            raise errors.CloneFailed(
+                template=source_id,
+                reason=_('volume %s is not there') % volume.id)
+        self._check(source_id, found, order)
+        return found
 
     def _set_qos(self, volume, order):
         """Give the clone its own limits where the template's differ."""
@@ -256,15 +291,25 @@ class CloneScheduler(object):
                 template=source_id,
                 reason=_('neither job nor volume is there'))
 
-    def _abandon(self, source_id, started, cause):
-        """Remove a clone whatever has become of it."""
+    def _abandon(self, source_id, started, order, cause):
+        """Remove a clone whatever has become of it.
+
+        By its name alone when the reply contradicts itself or the order: the
+        volume that it told of may be another's.
+        """
+        sound = (started.volume.name == order.name and
+                 started.volume.tells_its_iqn and
+                 started.volume.id != source_id)
         volume_id = started.volume.id
         try:
             self._cancel(started)
             for running in self._watch(source_id, _ABANDON_SECONDS):
                 # Looked at before: a volume that is in no job any more is
                 # there to be removed, or it never will be.
-                self._client.remove_volume(volume_id)
+                if sound:
+                    self._client.remove_volume(volume_id)
+                else:
+                    self._client.remove_named(order.name)
                 if volume_id not in running:
                     break
         except errors.ElementError as failure:

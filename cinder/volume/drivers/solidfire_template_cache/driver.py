@@ -26,9 +26,11 @@ from oslo_log import log as logging
 from oslo_utils import timeutils
 from oslo_utils import units
 
+from cinder import context as cinder_context
+from cinder import exception
+from cinder.i18n import _
 from cinder import interface
 from cinder.volume.drivers import solidfire
-from cinder.volume.drivers.solidfire_template_cache import accounts
 from cinder.volume.drivers.solidfire_template_cache import attachable
 from cinder.volume.drivers.solidfire_template_cache import cache
 from cinder.volume.drivers.solidfire_template_cache import clock as clocks
@@ -36,11 +38,13 @@ from cinder.volume.drivers.solidfire_template_cache import clones
 from cinder.volume.drivers.solidfire_template_cache import element
 from cinder.volume.drivers.solidfire_template_cache import eligibility
 from cinder.volume.drivers.solidfire_template_cache import errors
-from cinder.volume.drivers.solidfire_template_cache import facts
-from cinder.volume.drivers.solidfire_template_cache import filler
+from cinder.volume.drivers.solidfire_template_cache import locks
 from cinder.volume.drivers.solidfire_template_cache import masking
 from cinder.volume.drivers.solidfire_template_cache import options
-from cinder.volume.drivers.solidfire_template_cache import store
+from cinder.volume.drivers.solidfire_template_cache import parts
+from cinder.volume.drivers.solidfire_template_cache import telling
+from cinder.volume.drivers.solidfire_template_cache import template as tpl
+from cinder.volume.drivers.solidfire_template_cache import transport
 from cinder.volume import volume_utils
 
 LOG = logging.getLogger(__name__)
@@ -73,6 +77,35 @@ class SolidFireDriver(solidfire.SolidFireDriver):
     def get_driver_options(cls):
         return super().get_driver_options() + options.template_cache_opts
 
+    def do_setup(self, context):
+        super().do_setup(context)
+        if (self.configuration.sf_allow_template_caching and
+                self.cluster_name and not locks.are_shared()):
+            LOG.warning('The hosts of cluster %(cluster)s have no lock in '
+                        'common, so that each may make its own template of '
+                        'the same image. Set backend_url in [coordination] '
+                        'to a service that all of them share, such as Redis '
+                        'or etcd; it is of type %(type)s now.',
+                        {'cluster': self.cluster_name,
+                         'type': CONF.coordination.backend_url.partition(
+                             ':')[0]})
+
+    def get_volume_stats(self, refresh=False):
+        stats = super().get_volume_stats(refresh)
+        # Without a total the cluster has not answered: no time for chores.
+        if (refresh and self.configuration.sf_allow_template_caching and
+                stats.get('total_capacity_gb')):
+            try:
+                self._template_parts().housekeeper.run()
+            except Exception as exc:
+                # The statistics must not fail for it.
+                LOG.warning('Housekeeping of the template volumes on '
+                            'SolidFire cluster %(cluster)s was not done: '
+                            '%(reason)s',
+                            {'cluster': self.active_cluster['mvip'],
+                             'reason': telling.tell(exc)})
+        return stats
+
     def clone_image(self, context, volume, image_location, image_meta,
                     image_service):
         if not self.configuration.sf_allow_template_caching:
@@ -86,9 +119,34 @@ class SolidFireDriver(solidfire.SolidFireDriver):
             # the normal way, which reports what is wrong with the image.
             LOG.warning('Volume %(volume)s is created without a template of '
                         'image %(image)s: %(reason)s',
-                        {'volume': volume['id'], 'reason': _tell(exc),
-                         'image': _id_of(image_meta)})
+                        {'volume': volume['id'], 'reason': telling.tell(exc),
+                         'image': telling.id_of(image_meta)})
             return None, False
+
+    def manage_existing_get_size(self, volume, external_ref):
+        self._refuse_template(external_ref)
+        return super().manage_existing_get_size(volume, external_ref)
+
+    def manage_existing(self, volume, external_ref):
+        self._refuse_template(external_ref)
+        return super().manage_existing(volume, external_ref)
+
+    def _refuse_template(self, external_ref):
+        """Keep a template from being given to a tenant.
+
+        The stock driver takes the volume with the number it is given, or
+        the next one when there is none.
+        """
+        number = str(external_ref.get('source-id', ''))
+        if (not self.configuration.sf_allow_template_caching or
+                not number.isdecimal()):
+            return
+        found = self._template_parts().client.next_active_volume(int(number))
+        if found and tpl.ATTRIBUTE in found.attributes:
+            raise exception.ManageExistingInvalidReference(
+                existing_ref=external_ref,
+                reason=_('SolidFire volume %s is an image template')
+                % found.id)
 
     def _clone_image(self, context, volume, image_meta, image_service):
         watch = timeutils.StopWatch()
@@ -97,14 +155,15 @@ class SolidFireDriver(solidfire.SolidFireDriver):
         if verdict.reason:
             LOG.info('Volume %(volume)s is created without a template of '
                      'image %(image)s (%(name)s): %(reason)s.',
-                     {'volume': volume['id'], 'image': _id_of(image_meta),
+                     {'volume': volume['id'],
+                      'image': telling.id_of(image_meta),
                       'name': verdict.reason.name,
                       'reason': verdict.reason.value})
             return None, False
-        parts = self._template_parts()
-        result = parts.cache.create(self._describe_request(
-            parts, context, volume, verdict.image, image_service))
-        model_update = self._adopt(context, parts, volume, result)
+        cluster = self._template_parts()
+        result = cluster.cache.create(self._describe_request(
+            cluster, context, volume, verdict.image, image_service))
+        model_update = self._adopt(context, cluster, volume, result)
         LOG.info('Volume %(volume)s is a clone of template volume '
                  '%(template)s of image %(image)s (%(how)s), made in '
                  '%(seconds).1f s.',
@@ -135,13 +194,35 @@ class SolidFireDriver(solidfire.SolidFireDriver):
         return masking.Masked(super()._build_repl_endpoint_info(**kwargs))
 
     def _issue_api_request(self, method, params, *args, **kwargs):
-        """Call the cluster as the stock driver does, masking what it logs.
+        """Call the cluster for the stock driver, masking what it prints.
 
-        It prints the parameters of calls that it repeats, and accounts.
+        It prints the parameters of calls that it repeats, and replies.
         """
-        response = super()._issue_api_request(
-            method, masking.Masked(params or {}), *args, **kwargs)
-        return masking.masked(response) if 'Account' in method else response
+        return masking.masked(self._pass_on(
+            method, masking.Masked(params or {}), *args, **kwargs))
+
+    @solidfire.retry(solidfire.SolidFireDriver.retry_exc_tuple, tries=6)
+    def _pass_on(self, method, params, version='1.0', endpoint=None,
+                 timeout=None):
+        """Make a call by our client that fails as the stock driver's do."""
+        sender = transport.Transport(self._endpoint_of(
+            endpoint or self.active_cluster['endpoint']))
+        reply = sender.pass_on(
+            method, params, version,
+            timeout or self.configuration.sf_api_request_timeout)
+        if 'error' not in reply:
+            return reply
+        name = reply['error']['name']
+        if name in self.retryable_errors:
+            LOG.debug('%(method)s will be repeated after %(name)s.',
+                      {'method': method, 'name': name})
+            raise solidfire.SolidFireRetryableException(message=name)
+        if name == 'xInvalidPairingKey':
+            raise solidfire.SolidFireReplicationPairingError()
+        raise solidfire.SolidFireAPIException(
+            _('SolidFire API call %(method)s failed: %(error)s') % {
+                'method': method,
+                'error': sender.scrub(str(reply['error']), params)})
 
     # What the cache is told of the stock driver
 
@@ -151,23 +232,26 @@ class SolidFireDriver(solidfire.SolidFireDriver):
             volume.get('encryption_key_id', None),
             volume['size'] * units.Gi, CONF.image_conversion_disable)
 
-    def _recheck_image(self, volume, image_meta):
+    def _recheck_image(self, volume, image_id, image_meta):
         """Judge the image as it is now, before and after its download."""
         verdict = self._check_image(volume, image_meta)
         if verdict.reason:
             raise errors.TemplateCacheError(reason=verdict.reason.value)
+        if verdict.image.id != image_id:
+            raise errors.TemplateCacheError(
+                reason=_('the Image service shows another image'))
         return verdict.image
 
-    def _describe_request(self, parts, context, volume, image,
+    def _describe_request(self, cluster, context, volume, image,
                           image_service):
         return cache.Request(
             volume_id=volume['id'], image=image,
             account_name=self._get_sf_account_name(volume['project_id']),
             name=self.configuration.sf_volume_prefix + volume['id'],
             order=functools.partial(self._order_clone, volume),
-            fill=lambda: parts.filler.fill(
+            fill=lambda: cluster.filler.fill(
                 context, image_service, image,
-                functools.partial(self._recheck_image, volume),
+                functools.partial(self._recheck_image, volume, image.id),
                 volume_utils.extract_host(volume.service_topic_queue) or ''),
             seen_before=_is_rescheduled(volume))
 
@@ -179,17 +263,35 @@ class SolidFireDriver(solidfire.SolidFireDriver):
             size=params['totalSize'], enable_512e=params['enable512e'],
             attributes=params['attributes'], qos=params['qos'] or {})
 
-    def _adopt(self, context, parts, volume, result):
+    def _adopt(self, context, cluster, volume, result):
         """Give the clone all that a volume of the stock driver has."""
         try:
-            model_update = self._build_connection_info(
-                result.account.as_stock(), result.volume.as_stock())
+            model_update = self._connection_info(
+                cluster.id, result.account, result.volume)
             model_update.update(self._replicate(volume, result))
+            self._check_active(cluster.id)
             self._stamp_signature(context, volume, result.template)
         except Exception as exc:
-            _note_failure(exc, parts.client.remove_volume, result.volume.id)
+            _note_failure(exc, cluster.client.remove_volume, result.volume.id)
             raise
         return model_update
+
+    def _connection_info(self, cluster_id, account, volume):
+        """Return where a volume of that cluster is, for Cinder's record.
+
+        The stock driver tells it for the cluster that is active now. After
+        a failover this would be another volume, with the same number.
+        """
+        found = self._build_connection_info(account.as_stock(),
+                                            volume.as_stock())
+        self._check_active(cluster_id)
+        return found
+
+    def _check_active(self, cluster_id):
+        if self.active_cluster['uuid'] != cluster_id:
+            raise errors.TemplateCacheError(
+                reason=_('the backend failed over to another cluster '
+                         'meanwhile'))
 
     def _replicate(self, volume, result):
         """Pair the clone with a volume on the other cluster, if asked to."""
@@ -206,7 +308,8 @@ class SolidFireDriver(solidfire.SolidFireDriver):
             return self._replicate_volume(volume, params, account,
                                           settings) or {}
         except Exception as exc:
-            remote = self._new_client(self.cluster_pairs[0]['endpoint'])
+            remote = self._new_client(self._endpoint_of(
+                self.cluster_pairs[0]['endpoint']))
             _note_failure(exc, remote.remove_named, result.volume.name)
             raise
 
@@ -228,39 +331,42 @@ class SolidFireDriver(solidfire.SolidFireDriver):
 
     def _template_parts(self):
         cluster = self.active_cluster
-        endpoint = cluster['endpoint']
-        key = (cluster['uuid'], endpoint['url'], endpoint['login'],
-               endpoint['passwd'])
+        endpoint = self._endpoint_of(cluster['endpoint'])
+        key = (cluster['uuid'], endpoint)
         with self._template_lock:
             if key not in self._template_caches:
-                self._template_caches[key] = _Parts(
-                    self, cluster['uuid'], self._new_client(endpoint))
+                self._template_caches[key] = self._assemble(
+                    cluster['uuid'], self._new_client(endpoint))
             return self._template_caches[key]
 
+    def _assemble(self, cluster_id, client):
+        conf = self.configuration
+        return parts.Parts(
+            conf, cluster_id, client, self._template_clock,
+            account_name=self._get_sf_account_name(
+                conf.sf_template_account_name),
+            volumes_per_account=self.max_volumes_per_account,
+            host=volume_utils.extract_host(self.host or CONF.host, 'host'),
+            attached=functools.partial(self._attached, cluster_id),
+            detach=functools.partial(self._detach_leftover, cluster_id))
+
     def _new_client(self, endpoint):
+        return element.ElementClient(endpoint, self._template_clock)
+
+    def _endpoint_of(self, endpoint):
         conf = self.configuration
         verify = self.verify_ssl
         if verify and conf.driver_ssl_cert_path:
             verify = conf.driver_ssl_cert_path
-        return element.ElementClient(
-            element.Endpoint(
-                url=endpoint['url'], login=endpoint['login'],
-                password=endpoint['passwd'], verify=verify,
-                timeout=conf.sf_api_request_timeout),
-            self._template_clock)
+        return transport.Endpoint(
+            url=endpoint['url'], login=endpoint['login'],
+            password=endpoint['passwd'], verify=verify,
+            timeout=conf.sf_api_request_timeout)
 
     @contextlib.contextmanager
-    def _attached(self, context, account, volume):
+    def _attached(self, cluster_id, context, account, volume):
         """Attach a template volume to this host; yield its device's path."""
-        conf = self.configuration
-        target = attachable.AttachableVolume(
-            volume.name, conf.sf_template_account_name,
-            volume.size // units.Gi,
-            self._build_connection_info(account.as_stock(),
-                                        volume.as_stock()))
-        properties = volume_utils.brick_get_connector_properties(
-            conf.use_multipath_for_image_xfer,
-            conf.enforce_multipath_for_image_xfer)
+        target, properties = self._attachable(cluster_id, account, volume)
         attachment, target = self._attach_volume(context, target, properties)
         try:
             yield attachment['device']['path']
@@ -268,27 +374,39 @@ class SolidFireDriver(solidfire.SolidFireDriver):
             self._detach_volume(context, attachment, target, properties,
                                 force=True)
 
+    def _detach_leftover(self, cluster_id, account, volume):
+        """Detach what a process of this host had attached when it died."""
+        conf = self.configuration
+        try:
+            target, properties = self._attachable(cluster_id, account,
+                                                  volume)
+            connection = self.initialize_connection(target, properties)
+            connector = volume_utils.brick_get_connector(
+                connection['driver_volume_type'],
+                use_multipath=conf.use_multipath_for_image_xfer,
+                device_scan_attempts=conf.num_volume_device_scan_tries,
+                conn=connection)
+            self._detach_volume(
+                cinder_context.get_admin_context(),
+                {'connector': connector, 'conn': connection, 'device': {}},
+                target, properties, force=True, ignore_errors=True)
+        except Exception as exc:
+            # The volume goes all the same; a device may stay, without it.
+            LOG.warning('SolidFire volume %(volume)s, of a fill that was not '
+                        'completed, may still be attached to this host: '
+                        '%(reason)s',
+                        {'volume': volume.id, 'reason': telling.tell(exc)})
 
-class _Parts(object):
-    """The cache of one cluster, put together."""
-
-    def __init__(self, driver, cluster_id, client):
-        conf = driver.configuration
-        clock = driver._template_clock
-        templates = store.TemplateStore(
-            client,
-            driver._get_sf_account_name(conf.sf_template_account_name),
-            clock)
-        self.client = client
-        self.filler = filler.TemplateFiller(
-            templates, driver._attached, conf.volume_dd_blocksize,
-            conf.sf_emulate_512)
-        self.cache = cache.TemplateCache(
-            cluster_id, client, templates,
-            clones.CloneScheduler(client, facts.ClusterFacts(client, clock),
-                                  conf.sf_volume_clone_timeout, clock),
-            accounts.TenantAccounts(client, driver.max_volumes_per_account),
-            clock)
+    def _attachable(self, cluster_id, account, volume):
+        """Return a volume as Cinder attaches it, and this host's part."""
+        conf = self.configuration
+        return attachable.AttachableVolume(
+            volume.name, conf.sf_template_account_name,
+            volume.size // units.Gi,
+            self._connection_info(cluster_id, account, volume)
+        ), volume_utils.brick_get_connector_properties(
+            conf.use_multipath_for_image_xfer,
+            conf.enforce_multipath_for_image_xfer)
 
 
 def _is_rescheduled(volume):
@@ -308,16 +426,3 @@ def _note_failure(exc, clean_up, *args):
         clean_up(*args)
     except errors.ElementError as failure:
         exc.add_note('a volume may be left: %s' % failure)
-
-
-def _id_of(image_meta):
-    return image_meta.get('id') if isinstance(image_meta, dict) else None
-
-
-def _tell(exc):
-    """Return an error with its causes' notes, in one line."""
-    parts = ['%s: %s' % (type(exc).__name__, exc)]
-    while exc is not None:
-        parts.extend(getattr(exc, '__notes__', ()))
-        exc = exc.__cause__
-    return ' '.join('; '.join(parts).split())

@@ -18,19 +18,14 @@ unless a comment names another source.
 """
 
 import dataclasses
-import json
 import math
-import threading
-import typing
 
 from oslo_log import log as logging
-import requests
 import tenacity
-import urllib3
 
 from cinder.volume.drivers.solidfire_template_cache import clock as clocks
 from cinder.volume.drivers.solidfire_template_cache import errors
-from cinder.volume.drivers.solidfire_template_cache import masking
+from cinder.volume.drivers.solidfire_template_cache import transport
 from cinder.volume.drivers.solidfire_template_cache import wire
 
 LOG = logging.getLogger(__name__)
@@ -65,6 +60,7 @@ _METHODS = {
     'DeleteVolume': _Method('1.0', final_attempts=_INSIST),
     'GetAccountByName': _Method('1.0'),
     'GetAsyncResult': _Method('1.0'),
+    'GetClusterCapacity': _Method('1.0'),
     'GetDefaultQoS': _Method('1.0'),
     'GetLimits': _Method('1.0'),
     'ListSyncJobs': _Method('1.0', final_attempts=_INSIST),
@@ -74,42 +70,23 @@ _METHODS = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Endpoint(object):
-    """Where and how to reach one cluster."""
-
-    url: str
-    """``https://host:port``, without a path."""
-    login: str
-    password: str = dataclasses.field(repr=False)
-    verify: typing.Union[bool, str] = True
-    """As in requests: a flag, or the file of the authority to trust."""
-    timeout: float = 30
-    """Seconds to wait for a connection, and for an answer."""
-
-
 class ElementClient(object):
     """Calls one cluster. Threads may share a client.
 
     Nothing is sent before the first call. Every method raises
     :class:`errors.ElementError` (see there for the kinds) when the call
     failed and repeating it did not help, or could have done harm.
+
+    :param endpoint: a :class:`transport.Endpoint`
     """
 
     def __init__(self, endpoint, clock=None):
-        self._endpoint = endpoint
         self._clock = clock or clocks.SystemClock()
-        self._session = requests.Session()
-        self._session.auth = (endpoint.login, endpoint.password)
-        # Retries are decided here, with knowledge of the method.
-        self._session.mount('https://', requests.adapters.HTTPAdapter(
-            pool_maxsize=64, max_retries=0))
-        if endpoint.verify is False:
-            # The operator's choice; one warning a request says no more.
-            urllib3.disable_warnings(
-                urllib3.exceptions.InsecureRequestWarning)
-        self._ids = 0
-        self._lock = threading.Lock()
+        self._transport = transport.Transport(endpoint, self._clock)
+
+    def close(self):
+        """Close the connections; a call opens them again."""
+        self._transport.close()
 
     # Accounts
 
@@ -164,12 +141,27 @@ class ElementClient(object):
                 if volume.name == name and
                 account_id in (None, volume.account_id)]
 
+    def list_account_volumes(self, account_id):
+        """Return all volumes of an account, deleted ones among them.
+
+        :rtype: list of wire.Volume
+        """
+        params = {'accounts': [account_id], 'includeVirtualVolumes': False}
+        return [volume for volume in self._list_volumes(params)
+                if volume.account_id == account_id]
+
     def find_volume(self, volume_id):
         """Return the volume with this id unless absent or deleted."""
         for volume in self._list_volumes({'volumeIDs': [volume_id]}):
             if volume.id == volume_id and volume.active:
                 return volume
         return None
+
+    def next_active_volume(self, volume_id):
+        """Return the volume with this id or the next one; None if none."""
+        found = self._list_volumes({'startVolumeID': volume_id, 'limit': 1,
+                                    'volumeStatus': 'active'})
+        return found[0] if found else None
 
     def modify_volume(self, volume_id, **changes):
         """Change what is named, keep the rest.
@@ -235,11 +227,12 @@ class ElementClient(object):
         """Stop a running clone."""
         self._call('CancelClone', {'cloneID': clone_id})
 
-    def list_running_clones(self, source_id):
+    def list_running_clones(self, source_id=None):
         """Return the ids of the volumes that running clones will make.
 
         A clone in progress is in no list of volumes.
 
+        :param source_id: only those of clones of this volume
         :rtype: set of int
         """
         def read(reply):
@@ -247,7 +240,7 @@ class ElementClient(object):
                     for job in wire.read_list(reply['syncJobs'])
                     if isinstance(job, dict) and
                     job.get('type') == 'clone' and
-                    job.get('srcVolumeID') == source_id}
+                    source_id in (None, job.get('srcVolumeID'))}
 
         return self._call('ListSyncJobs', {}, read)
 
@@ -260,9 +253,26 @@ class ElementClient(object):
         """Return the limits that volumes get which are given none."""
         return self._call('GetDefaultQoS', {}, lambda reply: {
             key: reply[key] for key in ('minIOPS', 'maxIOPS', 'burstIOPS')
-            if isinstance(reply.get(key), int)})
+            if wire.is_iops(reply.get(key))})
 
-    # Below: transport
+    def get_block_space(self):
+        """Return the bytes of block storage in use, and those there are.
+
+        None for both when the cluster's answer does not have them.
+        """
+        def read(reply):
+            capacity = reply['clusterCapacity']
+            try:
+                return (wire.read_count(capacity['usedSpace']),
+                        wire.read_count(capacity['maxUsedSpace']))
+            except (KeyError, TypeError, ValueError) as exc:
+                LOG.info('GetClusterCapacity does not tell the block '
+                         'storage in use: %s', exc)
+                return None, None
+
+        return self._call('GetClusterCapacity', {}, read)
+
+    # Below: repeats
 
     def _list_volumes(self, params):
         return self._call('ListVolumes', params, lambda reply: [
@@ -286,15 +296,13 @@ class ElementClient(object):
         return retrying(self._attempt, method, params, read)
 
     def _attempt(self, method, params, read):
-        result = self._post(method, params)
+        result = self._transport.call(method, _METHODS[method].version,
+                                      params)
         try:
             return read(result) if read else None
         except (KeyError, TypeError, ValueError) as exc:
-            raise self._bad(method, '%s: %s' % (type(exc).__name__, exc))
-
-    @staticmethod
-    def _bad(method, reason):
-        return errors.UnexpectedReply(method, 'BadReply', reason)
+            raise transport.bad_reply(
+                method, '%s: %s' % (type(exc).__name__, exc))
 
     @staticmethod
     def _may_repeat(method, state):
@@ -317,75 +325,6 @@ class ElementClient(object):
         LOG.debug('Attempt %(count)s: %(error)s; will try again.',
                   {'count': state.attempt_number,
                    'error': state.outcome.exception()})
-
-    def _post(self, method, params):
-        """Make one attempt; return the ``result`` member."""
-        with self._lock:
-            self._ids += 1
-            request_id = self._ids
-        LOG.debug('Request %(id)s: %(method)s %(params)s',
-                  {'id': request_id, 'method': method,
-                   'params': masking.Masked(params)})
-        response = self._send(method, {
-            'method': method, 'params': params, 'id': request_id})
-        return self._decode(method, params, response)
-
-    def _send(self, method, payload):
-        url = '%s/json-rpc/%s' % (self._endpoint.url, _METHODS[method].version)
-        try:
-            # verify is given with each request, for requests lets an
-            # environment variable override the session's.
-            return self._session.post(
-                url, data=json.dumps(payload),
-                headers={'Content-Type': 'application/json-rpc'},
-                verify=self._endpoint.verify,
-                timeout=self._endpoint.timeout, allow_redirects=False)
-        except requests.exceptions.SSLError as exc:
-            raise errors.AccessDenied(method, 'TLSError', str(exc))
-        except requests.exceptions.ConnectTimeout as exc:
-            raise errors.NotSent(method, 'ConnectTimeout', str(exc))
-        except requests.exceptions.ConnectionError as exc:
-            if _never_connected(exc):
-                raise errors.NotSent(method, 'ConnectionError', str(exc))
-            raise errors.ReplyLost(method, 'ConnectionError', str(exc))
-        except requests.exceptions.RequestException as exc:
-            raise errors.ReplyLost(method, type(exc).__name__, str(exc))
-        except OSError as exc:
-            # The file of the authority to trust is not there.
-            raise errors.AccessDenied(method, 'TLSError', str(exc))
-
-    def _decode(self, method, params, response):
-        status = response.status_code
-        if status in (401, 403):
-            raise errors.AccessDenied(
-                method, 'HTTP%s' % status, 'the credentials were refused')
-        try:
-            reply = response.json()
-        except ValueError:
-            # 404 answers an API version that the cluster does not know;
-            # anything else is a service starting, or a reply cut short.
-            kind = (errors.UnexpectedReply if 300 <= status < 500
-                    else errors.ReplyLost)
-            raise kind(method, 'HTTP%s' % status, 'the reply is not JSON')
-        if not isinstance(reply, dict):
-            # null was seen during an upgrade of the cluster.
-            raise errors.ReplyLost(method, 'BadReply',
-                                   'the reply is not an object')
-        if reply.get('error') is not None:
-            raise errors.from_reply(
-                method, reply['error'],
-                lambda text: self._scrub(text, params))
-        if not isinstance(reply.get('result'), dict):
-            raise self._bad(method, 'the reply has no result')
-        return reply['result']
-
-    def _scrub(self, text, params):
-        """Remove what must not be seen from text of the cluster's."""
-        secrets = [params[key] for key in masking.SECRETS if key in params]
-        for secret in secrets + [self._endpoint.password]:
-            if secret:
-                text = text.replace(secret, '***')
-        return text
 
 
 def repeat_looking(call, look, clock):
@@ -423,10 +362,3 @@ def repeat_looking(call, look, clock):
 
 def _read_volume(reply):
     return wire.Volume.read(reply['volume'])
-
-
-def _never_connected(exc):
-    """Tell whether a requests error happened before anything was sent."""
-    reason = exc.args[0] if exc.args else None
-    reason = getattr(reason, 'reason', reason)
-    return isinstance(reason, urllib3.exceptions.NewConnectionError)

@@ -27,6 +27,8 @@
     TemplateCacheError          the cache itself cannot go on
      +- FillRefused             this version of the image cannot be cached
      +- RequestOutdated         the request knows an older image
+     +- FillAwaitedTooLong      somebody else fills the template, and goes on
+     +- NoRoom                  the limits allow no further template now
      +- CloneFailed             the cluster gave up a clone
          +- CloneTimedOut       no free slot, or no end, within the time
 """
@@ -192,6 +194,15 @@ class FillRefused(TemplateCacheError):
 class RequestOutdated(TemplateCacheError):
     message = _('The request knows the image as of %(known)s, and its '
                 'template is of %(template)s')
+
+
+class FillAwaitedTooLong(TemplateCacheError):
+    message = _('Another request has been filling the template for more than '
+                '%(seconds)s seconds (sf_template_wait_timeout)')
+
+
+class NoRoom(TemplateCacheError):
+    message = _('There is no room for a template of %(gib)s GiB: %(reason)s')
 
 
 class CloneFailed(TemplateCacheError):

@@ -20,6 +20,7 @@ path does them.
 import dataclasses
 import os
 
+from oslo_concurrency import processutils
 from oslo_config import cfg
 from oslo_log import log as logging
 from oslo_utils import fileutils
@@ -30,7 +31,6 @@ from cinder import exception
 from cinder.i18n import _
 from cinder.image import image_utils
 from cinder.volume.drivers.solidfire_template_cache import errors
-from cinder.volume.drivers.solidfire_template_cache import template as tpl
 
 LOG = logging.getLogger(__name__)
 
@@ -51,15 +51,20 @@ class TemplateFiller(object):
         it yields the path of its device
     :param blocksize: as ``volume_dd_blocksize``, for copies without qemu
     :param enable_512e: whether volumes show 512-byte blocks
+    :param housekeeper: the cluster's :class:`housekeeping.Housekeeper`
+    :param host: the name of this host, to tell who fills
     """
 
-    def __init__(self, store, attached, blocksize, enable_512e):
+    def __init__(self, store, attached, blocksize, enable_512e, housekeeper,
+                 host):
         self._store = store
         self._attached = attached
+        self._housekeeper = housekeeper
+        self._host = host
         self._blocksize = blocksize
         self._enable_512e = enable_512e
 
-    def fill(self, context, image_service, image, recheck, host):
+    def fill(self, context, image_service, image, recheck, label):
         """Download an image and publish a template of it.
 
         :param context: the request's, with which Glance is asked
@@ -68,15 +73,20 @@ class TemplateFiller(object):
         :param recheck: a callable that takes the image's metadata as they
             are now and returns an :class:`image.Image`, or raises when the
             image may not be cached any more
+        :param label: the name in temporary files by which Cinder, when it
+            starts, knows its own
         :returns: a ready :class:`template.Template`
         :raises errors.FillRefused: when this version of the image can never
             be cached
+        :raises errors.NoRoom: when the limits allow no further template now
         """
         current = recheck(image_service.show(context, image.id))
+        self._housekeeper.check_room(_volume_bytes(current))
         self._check_space(current)
         try:
             with image_utils.TemporaryImages.fetch(
-                    image_service, context, image.id, host) as path:
+                    image_service, context, image.id, label) as path:
+                _check_whole(current, path)
                 verified = self._verify(context, image_service, image, path)
                 size = self._measure(current, path)
                 after = recheck(image_service.show(context, image.id))
@@ -84,13 +94,17 @@ class TemplateFiller(object):
                     raise errors.TemplateCacheError(
                         reason=_('the image was changed while it was '
                                  'downloaded'))
-                planned = tpl.new(
+                planned = self._store.plan(
                     dataclasses.replace(current, virtual_size=size),
-                    uuidutils.generate_uuid(), host, verified)
+                    uuidutils.generate_uuid(), self._host, verified)
                 return self._make(context, image_service, planned)
         except exception.CinderException as exc:
-            # A failed format inspection is a plain Invalid.
-            if isinstance(exc, _REFUSALS) or type(exc) is exception.Invalid:
+            # A failed format inspection is a plain Invalid, and what is
+            # wrong is not in its text.
+            if type(exc) is exception.Invalid:
+                raise errors.FillRefused(
+                    reason=exc.kwargs.get('reason', str(exc))) from exc
+            if isinstance(exc, _REFUSALS):
                 raise errors.FillRefused(reason=str(exc)) from exc
             raise
 
@@ -115,7 +129,11 @@ class TemplateFiller(object):
 
         The declared size only lets a request in; what counts is the file.
         """
-        info = image_utils.qemu_img_info(path)
+        try:
+            info = image_utils.qemu_img_info(path)
+        except processutils.ProcessExecutionError as exc:
+            raise errors.FillRefused(
+                reason=_('qemu-img does not read it: %s') % exc.stderr)
         size = info.virtual_size
         if info.file_format == 'raw':
             # All of a raw file is copied, whatever it holds inside.
@@ -133,10 +151,12 @@ class TemplateFiller(object):
 
     def _make(self, context, image_service, planned):
         image = planned.image
-        gib = -(-image.virtual_size // units.Gi)
+        size = _volume_bytes(image)
+        gib = size // units.Gi
         try:
-            template, volume = self._store.create(
-                planned, gib * units.Gi, self._enable_512e)
+            with self._housekeeper.room(image.id, size):
+                template, volume = self._store.create(
+                    planned, size, self._enable_512e)
             LOG.debug('Filling template volume %(volume)s of %(gib)s GiB '
                       'with image %(image)s.',
                       {'volume': volume.id, 'gib': gib, 'image': image.id})
@@ -157,6 +177,20 @@ class TemplateFiller(object):
         except errors.ElementError as failure:
             exc.add_note('an unfinished template volume of the image may be '
                          'left, to be removed at its next fill: %s' % failure)
+
+
+def _volume_bytes(image):
+    """Return the size of an image's template: Cinder sizes in whole GiB."""
+    return -(-image.virtual_size // units.Gi) * units.Gi
+
+
+def _check_whole(image, path):
+    """Refuse a download that ended early; not each of its ways tells."""
+    arrived = os.path.getsize(path)
+    if image.size and arrived != image.size:
+        raise errors.TemplateCacheError(
+            reason=_('%(arrived)s bytes were downloaded of %(size)s') % {
+                'arrived': arrived, 'size': image.size})
 
 
 def _same_data(before, after):

@@ -13,28 +13,85 @@
 """Locks across threads, processes and hosts, by Cinder's coordination."""
 
 import contextlib
+import random
+import threading
+import urllib.parse
+
+from oslo_config import cfg
 
 from cinder import coordination
 
+CONF = cfg.CONF
+
+# Backends of tooz whose locks end at this machine.
+_LOCAL_SCHEMES = ('file', 'ipc')
+
+# Seconds between two tries for a lock, growing from the first to the last.
+_FIRST_PAUSE, _LAST_PAUSE, _GROWTH = 0.05, 1.0, 1.5
+
+
+class TimedOut(Exception):
+    """The lock was not free in time."""
+
 
 @contextlib.contextmanager
-def held(name, blocking=True):
-    """Hold a lock while the block runs.
+def held(name):
+    """Hold a lock while the block runs, if it is free now.
 
     The decorator that Cinder offers goes on when it did not get the lock,
     so the lock is taken from the coordinator itself.
 
     :param name: the lock's name, the same on every host
-    :param blocking: False to give up at once when it is taken
     :returns: yields whether the lock is held
     """
+    # A new object each time: one of tooz's for files is of no more use once
+    # it was refused.
     lock = coordination.COORDINATOR.get_lock(name)
-    acquired = bool(lock.acquire(blocking=blocking))
+    acquired = bool(lock.acquire(blocking=False))
     try:
         yield acquired
     finally:
         if acquired:
             lock.release()
+
+
+@contextlib.contextmanager
+def awaited(name, clock, seconds, needless=lambda: False, changed=None):
+    """Hold a lock while the block runs, as soon as it is free.
+
+    :param name: the lock's name, the same on every host
+    :param clock: tells the time, and waits
+    :param seconds: how long to wait at the most
+    :param needless: asked after each try; ends the wait when true
+    :param changed: a condition that is notified when it may be needless
+    :returns: yields whether the lock is held; if not, it is needless
+    :raises TimedOut: others held it all the time
+    """
+    changed = changed or threading.Condition()
+    deadline = clock.monotonic() + seconds
+    pause = _FIRST_PAUSE
+    while True:
+        with held(name) as acquired:
+            if acquired or needless():
+                yield acquired
+                return
+        left = deadline - clock.monotonic()
+        if left <= 0:
+            raise TimedOut()
+        with changed:
+            clock.wait(changed, min(
+                left, pause * random.uniform(0.5, 1)))
+        pause = min(pause * _GROWTH, _LAST_PAUSE)
+
+
+def are_shared():
+    """Tell whether locks hold across hosts, as far as one can tell.
+
+    Files may be on a file system that hosts share, but Cinder does not
+    support that.
+    """
+    scheme = urllib.parse.urlsplit(CONF.coordination.backend_url).scheme
+    return scheme not in _LOCAL_SCHEMES
 
 
 def for_image(cluster_id, image_id):
@@ -44,3 +101,13 @@ def for_image(cluster_id, image_id):
     serve one cluster share its templates.
     """
     return 'solidfire-template-%s-%s' % (cluster_id, image_id)
+
+
+def for_room(cluster_id):
+    """Name the lock under which templates are counted and one is made."""
+    return 'solidfire-template-room-%s' % cluster_id
+
+
+def for_housekeeping(cluster_id):
+    """Name the lock that lets one host at a time keep house."""
+    return 'solidfire-template-housekeeping-%s' % cluster_id

@@ -41,6 +41,49 @@ template_cache_opts = [
              'each keeps templates of its own. Change it only to tell '
              'several clouds on one cluster apart; templates under the '
              'former name then stay behind and have to be deleted by hand.'),
+    cfg.IntOpt(
+        'sf_template_wait_timeout',
+        default=1800,
+        min=0,
+        help='Seconds that a request waits for the template of its image '
+             'while another request fills it. A request that waits longer '
+             'is served the normal way, with a warning in the log: it '
+             'downloads the image itself. Set it to more than the largest '
+             'image takes. With 0 nobody waits.'),
+    cfg.IntOpt(
+        'sf_template_max_count',
+        default=200,
+        min=0,
+        help='Most template volumes to keep on the cluster. To make room '
+             'for another one the least recently used goes, but none that '
+             'is being cloned. A fill that gets no room is left out, and '
+             'the volume is created the normal way. 0 is no limit of ours; '
+             'the cluster has 2000 volumes in one account as its own.'),
+    cfg.IntOpt(
+        'sf_template_max_gib',
+        default=0,
+        min=0,
+        help='Most GiB that all template volumes together may have, by '
+             'their sizes as volumes; what they take up on the cluster is '
+             'less, for it stores no zeros and nothing twice. Room is made '
+             'as for sf_template_max_count, and both limits hold when both '
+             'are set. 0 is no limit.'),
+    cfg.IntOpt(
+        'sf_template_idle_days',
+        default=30,
+        min=0,
+        help='Days without a use after which a template volume is removed, '
+             'with the periodic statistics of the volume service. 0 keeps '
+             'them until other limits ask for their room.'),
+    cfg.IntOpt(
+        'sf_template_min_free_percent',
+        default=10,
+        min=0,
+        max=100,
+        help='Percentage of the cluster\'s block storage that must be free '
+             'for a template volume to be made. With less, images that have '
+             'a template are cloned as ever, and volumes of others are '
+             'created the normal way. 0 does not look.'),
 ]
 
 

@@ -13,7 +13,9 @@
 """Templates of one cluster: find, create, publish, refresh, retire.
 
 Everything that changes an image's templates is called with the image's lock
-held (see :mod:`locks`), but for :meth:`TemplateStore.refresh`.
+held (see :mod:`locks`), but for the records: :meth:`TemplateStore.refresh`
+and :meth:`TemplateStore.record_use`. If these meet, a record is written anew
+at the next request.
 """
 
 import threading
@@ -78,10 +80,48 @@ class TemplateStore(object):
                 found.append(template)
         return sorted(found, key=lambda item: item.volume_id)
 
+    def find_all(self):
+        """Return all templates, and the other volumes in their account.
+
+        Costs one call, or two while the account is not known.
+
+        :returns: a list of :class:`template.Template`, deleted ones among
+            them, and one of :class:`wire.Volume`
+        """
+        account = self._known_account()
+        if account is None:
+            return [], []
+        try:
+            volumes = self._client.list_account_volumes(account.id)
+        except errors.NotFound:
+            self._forget_account()
+            return [], []
+        templates, strangers = [], []
+        for volume in volumes:
+            template = tpl.from_volume(volume, tpl.image_id_of(volume))
+            if template is None:
+                strangers.append(volume)
+            else:
+                templates.append(template)
+        return templates, strangers
+
+    def volume_of(self, template):
+        """Return the :class:`wire.Volume` of a template, or None."""
+        return self._client.find_volume(template.volume_id)
+
+    def block_space(self):
+        """Return the cluster's bytes of block storage, used and in all."""
+        return self._client.get_block_space()
+
+    def plan(self, image, fill_id, filled_by, signature_verified):
+        """Return a template that is about to be filled, for `create`."""
+        return tpl.new(image, fill_id, filled_by, signature_verified,
+                       self._clock.now())
+
     def create(self, template, size, enable_512e):
         """Create the volume of a template that is about to be filled.
 
-        :param template: from :func:`template.new`
+        :param template: from :meth:`plan`
         :param size: bytes
         :returns: the template with its volume, and the volume
         """
@@ -102,12 +142,24 @@ class TemplateStore(object):
 
         :returns: the template as the cluster has it now
         """
-        return self._record(tpl.published(template),
+        return self._record(tpl.published(template, self._clock.now()),
                             access='readOnly')
 
     def refresh(self, template, image):
         """Note that a template holds a newer version of its image too."""
-        return self._record(tpl.refreshed(template, image))
+        return self._record(
+            tpl.refreshed(template, image, self._clock.now()))
+
+    def record_use(self, template, when):
+        """Record the time of a template's last use.
+
+        :returns: the template as the cluster has it now; as it was, when it
+            is gone
+        """
+        try:
+            return self._record(tpl.used(template, when))
+        except errors.NotFound:
+            return template
 
     def retire(self, template):
         """Delete and purge a template."""

@@ -59,6 +59,9 @@ class Template(object):
     :ivar image: the version of the image that it holds; its virtual size
         is the one found in the data
     :ivar fill_id: unique to one attempt to fill, to know our own again
+    :ivar filled_by: the host that filled it, as :func:`host_mark` has it
+    :ivar filled_at: when that began, by its clock; None when unreadable
+    :ivar last_used: the use that was recorded last; None when unreadable
     :ivar signature_verified: None when signatures were not looked at
     """
 
@@ -70,19 +73,29 @@ class Template(object):
     image: images.Image
     fill_id: str
     filled_by: str
-    filled_at: str
-    last_used: str
+    filled_at: typing.Optional[datetime.datetime]
+    last_used: typing.Optional[datetime.datetime]
     signature_verified: typing.Optional[bool]
 
     @property
     def usable(self):
         """Whether it may be cloned at all."""
-        return self.ready and self.read_only
+        return (self.ready and self.read_only and
+                self.image.virtual_size <= self.size)
 
     @property
     def ready(self):
         """Whether it was filled and published, and is there."""
         return self.active and self.state is State.READY
+
+    def serves(self, signature_wanted):
+        """Whether it may be cloned under what is configured now.
+
+        A template that was filled while signatures were not looked at
+        cannot stand in for a download that looks at them.
+        """
+        return self.usable and (not signature_wanted or
+                                self.signature_verified is not None)
 
     def fits(self, volume_bytes):
         """Tell whether a volume of that size can hold the template."""
@@ -126,8 +139,8 @@ class Template(object):
             'signature_verified': self.signature_verified,
             'fill_id': self.fill_id,
             'filled_by': self.filled_by,
-            'filled_at': self.filled_at,
-            'last_used': self.last_used,
+            'filled_at': _write_time(self.filled_at),
+            'last_used': _write_time(self.last_used),
         }}
 
 
@@ -136,28 +149,82 @@ def name_for(image_id):
     return NAME_PREFIX + image_id
 
 
-def new(image, fill_id, filled_by, signature_verified):
-    """Return a template about to be filled; it has no volume yet."""
+def host_mark(host):
+    """Return a host's name as templates tell who filled them.
+
+    A host name is ASCII; whatever else was configured is made so, and cut
+    to what the attributes have room for.
+    """
+    return ascii(host).strip('\'"')[:64]
+
+
+def new(image, fill_id, filled_by, signature_verified, now):
+    """Return a template about to be filled; it has no volume yet.
+
+    :param now: an aware datetime, as in the functions that follow
+    """
     return Template(
         volume_id=0, size=0, active=False, read_only=False,
         state=State.FILLING,
-        image=image, fill_id=fill_id,
-        # A host name is ASCII; whatever else was configured is made so.
-        filled_by=ascii(filled_by).strip('\'"')[:64],
-        filled_at=_now(), last_used=_now(),
+        image=image, fill_id=fill_id, filled_by=host_mark(filled_by),
+        filled_at=_in_seconds(now), last_used=_in_seconds(now),
         signature_verified=signature_verified)
 
 
-def published(template):
+def published(template, now):
     """Return the same template as it is once ready."""
-    return dataclasses.replace(template, state=State.READY, last_used=_now())
+    return used(dataclasses.replace(template, state=State.READY), now)
 
 
-def refreshed(template, image):
+def refreshed(template, image, now):
     """Return the same template with the image's newer record."""
     updated = dataclasses.replace(template.image,
                                   updated_at=image.updated_at)
-    return dataclasses.replace(template, image=updated, last_used=_now())
+    return used(dataclasses.replace(template, image=updated), now)
+
+
+def used(template, now):
+    """Return the same template with the record of a use."""
+    return dataclasses.replace(template, last_used=_in_seconds(now))
+
+
+def choose(found, *, signature_wanted):
+    """Return the template of an image that makes the others needless.
+
+    The newest, and of several the one with the lowest volumeID, so that
+    all hosts agree; None when there is none to clone.
+    """
+    return max((each for each in found if each.serves(signature_wanted)),
+               key=lambda each: (each.image.updated_at, -each.volume_id),
+               default=None)
+
+
+def needless(found, chosen):
+    """Return the ready templates that the chosen one makes needless.
+
+    Never a newer one, that another host has just made.
+    """
+    return [each for each in found
+            if each.ready and each.volume_id != chosen.volume_id and
+            each.image.updated_at <= chosen.image.updated_at]
+
+
+def image_id_of(volume):
+    """Return the id of the image that a volume's name tells, or None."""
+    if not volume.name.startswith(NAME_PREFIX):
+        return None
+    return volume.name[len(NAME_PREFIX):]
+
+
+def describe_stranger(volume):
+    """Tell what a volume is that :func:`from_volume` does not recognise."""
+    data = volume.attributes.get(ATTRIBUTE)
+    if isinstance(data, dict) and data.get('schema') != SCHEMA:
+        return 'a template of another version of this driver'
+    if isinstance(volume.attributes.get('image_info'), dict):
+        # As the driver that came with Cinder from Kilo to Stein wrote it.
+        return 'a template that an old driver, of Kilo to Stein, has left'
+    return 'not made by this driver'
 
 
 def from_volume(volume, image_id):
@@ -185,8 +252,8 @@ def from_volume(volume, image_id):
         volume_id=volume.id, size=volume.size, active=volume.active,
         read_only=volume.access == 'readOnly', state=state, image=image,
         fill_id=data['fill_id'], filled_by=str(data.get('filled_by')),
-        filled_at=str(data.get('filled_at')),
-        last_used=str(data.get('last_used')),
+        filled_at=images.read_time(data.get('filled_at')),
+        last_used=images.read_time(data.get('last_used')),
         signature_verified=verified if isinstance(verified, bool) else None)
 
 
@@ -201,6 +268,9 @@ def _read_image(data):
     return images.from_metadata(metadata)
 
 
-def _now():
-    now = datetime.datetime.now(datetime.timezone.utc)
-    return now.isoformat(timespec='seconds')
+def _in_seconds(time):
+    return time.replace(microsecond=0)
+
+
+def _write_time(time):
+    return time.isoformat() if time else None

@@ -67,6 +67,11 @@ class Turnstile(object):
                 if not line.waiting and not line.inside:
                     self._lines.pop(key, None)
 
+    def is_used(self, key):
+        """Tell whether anybody waits for, or has, a turn with that key."""
+        with self._changed:
+            return key in self._lines
+
     def _await_turn(self, place, limit, deadline):
         line = place.line
         with self._changed:

@@ -30,9 +30,22 @@ def _integer(value):
     return value
 
 
+def _positive(value):
+    """Return an id or a size; Element's are 64 bits wide, with a sign."""
+    if not 0 < _integer(value) < 2 ** 63:
+        raise ValueError('%s is out of range' % value)
+    return value
+
+
 def _text(value):
     if not isinstance(value, str):
         raise TypeError('%s instead of text' % type(value).__name__)
+    return value
+
+
+def _filled(value):
+    if not _text(value):
+        raise ValueError('empty text')
     return value
 
 
@@ -41,6 +54,19 @@ def read_list(value):
     if not isinstance(value, list):
         raise TypeError('%s instead of a list' % type(value).__name__)
     return value
+
+
+def read_count(value):
+    """Return a whole number that is not negative."""
+    if _integer(value) < 0:
+        raise ValueError('%s instead of at least 0' % value)
+    return value
+
+
+def is_iops(value):
+    """Tell whether a value is a number of operations per second."""
+    return (isinstance(value, int) and not isinstance(value, bool) and
+            0 < value < 2 ** 31)
 
 
 def read_limit(value):
@@ -67,13 +93,13 @@ class Account(object):
 
     @classmethod
     def read(cls, data):
-        account_id = _integer(data['accountID'])
+        account_id = _positive(data['accountID'])
         volumes = data.get('volumes')
         return cls(
-            id=account_id, name=_text(data['username']),
+            id=account_id, name=_filled(data['username']),
             volume_count=len(volumes) if isinstance(volumes, list) else 0,
-            target_secret=_text(data['targetSecret']),
-            initiator_secret=_text(data['initiatorSecret']))
+            target_secret=_filled(data['targetSecret']),
+            initiator_secret=_filled(data['initiatorSecret']))
 
     def as_stock(self):
         """Return the account as the stock driver passes it around."""
@@ -99,12 +125,17 @@ class Volume(object):
     @classmethod
     def read(cls, data):
         return cls(
-            id=_integer(data['volumeID']), name=_text(data['name']),
-            account_id=_integer(data['accountID']),
+            id=_positive(data['volumeID']), name=_text(data['name']),
+            account_id=_positive(data['accountID']),
             status=_text(data['status']), access=_text(data['access']),
-            size=_integer(data['totalSize']), iqn=_text(data['iqn']),
+            size=_positive(data['totalSize']), iqn=_text(data['iqn']),
             attributes=_object(data.get('attributes')),
             qos=_object(data.get('qos')))
+
+    @property
+    def tells_its_iqn(self):
+        """Whether the iqn is of this volume: it ends in the volumeID."""
+        return self.iqn.endswith('.%d' % self.id)
 
     @property
     def active(self):

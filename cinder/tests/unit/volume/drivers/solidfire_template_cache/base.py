@@ -49,7 +49,16 @@ PACKAGE = 'cinder.volume.drivers.solidfire_template_cache'
 
 
 class ManualClock(clock.ManualClock):
-    """Time that passes only when somebody sleeps or waits."""
+    """Time that passes only when somebody sleeps or waits.
+
+    :ivar jump: what the date is ahead of the seconds that have passed
+    """
+
+    jump = datetime.timedelta()
+
+    def now(self):
+        return (T0 + datetime.timedelta(seconds=self.monotonic()) +
+                self.jump)
 
     def wait(self, condition, seconds):
         """Give other threads a chance, then let a little time pass."""

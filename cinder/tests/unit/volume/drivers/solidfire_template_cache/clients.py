@@ -20,6 +20,7 @@ from cinder.tests.element_simulator import fixture as simulator
 from cinder.tests.unit import test
 from cinder.tests.unit.volume.drivers.solidfire_template_cache import base
 from cinder.volume.drivers.solidfire_template_cache import element
+from cinder.volume.drivers.solidfire_template_cache import transport
 
 PASSWORD = 'pass-of-the-admin'
 SECRET = 'CHAPSECRET12'
@@ -95,7 +96,7 @@ class ClientTestCase(test.TestCase):
 
     def new_client(self, sim=None, **changes):
         sim = sim or self.sim
-        endpoint = element.Endpoint(**dict(
+        endpoint = transport.Endpoint(**dict(
             {'url': sim.url, 'login': sim.login, 'password': PASSWORD,
              'verify': sim.ca_file}, **changes))
         return element.ElementClient(endpoint, self.clock)

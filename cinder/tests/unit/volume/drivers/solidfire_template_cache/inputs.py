@@ -12,8 +12,14 @@
 
 """What generated tests feed to code that reads other people's data."""
 
+import datetime
+
 import hypothesis
 from hypothesis import strategies as st
+
+from cinder.tests.unit import fake_constants as fake
+from cinder.volume.drivers.solidfire_template_cache import image as images
+from cinder.volume.drivers.solidfire_template_cache import template as tpl
 
 # The same examples each run, and none kept for the next one.
 settings = hypothesis.settings(
@@ -37,3 +43,38 @@ def damaged(members):
     return st.fixed_dictionaries(
         {}, optional={key: st.just(value) | st.just(value) | json_values
                       for key, value in members.items()})
+
+
+utc_times = st.datetimes(timezones=st.just(datetime.timezone.utc))
+
+any_values = (json_values | st.binary(max_size=20) | utc_times |
+              st.datetimes() | st.dates() | st.integers(2 ** 62, 2 ** 80) |
+              st.text(min_size=300, max_size=400) |
+              st.tuples(st.text(max_size=5)) | st.sets(st.integers()))
+"""What Python code may be handed, too, not only JSON."""
+
+
+def nearly(members, replacements=any_values):
+    """Generate objects in which one or two members of a good one differ."""
+    names = st.sampled_from(sorted(members))
+    return st.dictionaries(names, replacements, max_size=2).map(
+        lambda changes: dict(members, **changes))
+
+
+contents = st.none() | st.builds(
+    images.Content, st.sampled_from(('md5', 'sha512')),
+    st.sampled_from(('ab', 'cd')), st.sampled_from((1, 2)))
+
+image_versions = st.builds(
+    images.Image, st.just(fake.IMAGE_ID),
+    # Few moments, so that equal ones are met often.
+    st.integers(0, 3).map(lambda seconds: datetime.datetime(
+        2026, 1, 1, 0, 0, seconds, tzinfo=datetime.timezone.utc)),
+    st.integers(1, 3), st.integers(0, 2), contents)
+"""Versions of one image, as Glance and other hosts may know them."""
+
+templates = st.builds(
+    tpl.Template, st.integers(1, 9), st.integers(1, 3), st.booleans(),
+    st.booleans(), st.sampled_from(tpl.State), image_versions,
+    st.just('fill'), st.just('host'), st.none() | utc_times,
+    st.none() | utc_times, st.none() | st.booleans())

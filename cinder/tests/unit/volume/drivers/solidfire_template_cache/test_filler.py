@@ -22,6 +22,7 @@ from unittest import mock
 
 import ddt
 from os_brick import exception as brick_exception
+from oslo_config import cfg
 from oslo_utils import units
 
 from cinder import exception
@@ -91,8 +92,9 @@ class FillTestCase(base.DriverTestCase):
     def fill(self, image, volume=None, driver=None):
         """Fill a template as a request does that finds none."""
         driver = driver or self.driver
-        recheck = functools.partial(driver._recheck_image,
-                                    volume or self.new_volume(size=10))
+        recheck = functools.partial(
+            driver._recheck_image, volume or self.new_volume(size=10),
+            image['id'])
         return driver._template_parts().filler.fill(
             self.context, self.images, images.from_metadata(image), recheck,
             'host')
@@ -175,7 +177,7 @@ class FormatTestCase(FillTestCase):
         self.assertEqual(
             ('active', 'readOnly', template.attributes()),
             (volume.status, volume.access, volume.attributes))
-        self.assertEqual('host', template.filled_by)
+        self.assertEqual(cfg.CONF.host, template.filled_by)
         self.assertEqual(images.from_metadata(image), template.image)
         self.assertEqual([], os.listdir(
             image_utils.CONF.image_conversion_dir))

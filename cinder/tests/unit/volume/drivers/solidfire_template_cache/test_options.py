@@ -14,6 +14,7 @@
 
 from importlib import metadata
 
+import ddt
 from oslo_config import cfg
 
 from cinder.tests.unit import test
@@ -23,9 +24,21 @@ from cinder.volume.drivers import solidfire
 from cinder.volume.drivers import solidfire_template_cache as package
 from cinder.volume.drivers.solidfire_template_cache import options
 
-NAMES = {'sf_allow_template_caching', 'sf_template_account_name'}
+DEFAULTS = {
+    'sf_allow_template_caching': False,
+    'sf_template_account_name': 'openstack-vtemplate',
+    'sf_template_wait_timeout': 1800,
+    'sf_template_max_count': 200,
+    'sf_template_max_gib': 0,
+    'sf_template_idle_days': 30,
+    'sf_template_min_free_percent': 10,
+}
+NAMES = set(DEFAULTS)
+NUMBERS = sorted(name for name in NAMES
+                 if type(DEFAULTS[name]) is int)
 
 
+@ddt.ddt
 class OptionsTestCase(test.TestCase):
 
     def _configuration(self):
@@ -38,8 +51,29 @@ class OptionsTestCase(test.TestCase):
 
     def test_defaults(self):
         conf = self._configuration()
-        self.assertIs(False, conf.sf_allow_template_caching)
-        self.assertEqual('openstack-vtemplate', conf.sf_template_account_name)
+        self.assertEqual(DEFAULTS, {
+            name: getattr(conf, name) for name in NAMES})
+
+    @ddt.data(*NUMBERS)
+    def test_number_is_not_negative(self, name):
+        conf = self._configuration()
+        for value in (0, 1, 100):
+            self.override_config(name, value, group='a_backend')
+            self.assertEqual(value, getattr(conf, name))
+        self.assertRaises(ValueError, self.override_config, name, -1,
+                          group='a_backend')
+
+    def test_percentage_is_one_hundred_at_the_most(self):
+        self._configuration()
+        self.assertRaises(ValueError, self.override_config,
+                          'sf_template_min_free_percent', 101,
+                          group='a_backend')
+
+    @ddt.data(*NUMBERS)
+    def test_help_tells_what_zero_does(self, name):
+        [option] = [each for each in options.template_cache_opts
+                    if each.name == name]
+        self.assertRegex(option.help, r'\b0\b')
 
     def test_every_option_has_help(self):
         for option in options.template_cache_opts:
@@ -85,7 +119,5 @@ class DriverOptionsTestCase(base.DriverTestCase):
         driver = self.new_driver()
         cfg.CONF.clear_override('sf_allow_template_caching',
                                 group=driver.configuration.config_group)
-        self.assertIs(False,
-                      driver.configuration.sf_allow_template_caching)
-        self.assertEqual('openstack-vtemplate',
-                         driver.configuration.sf_template_account_name)
+        self.assertEqual(DEFAULTS, {
+            name: getattr(driver.configuration, name) for name in NAMES})

@@ -47,7 +47,7 @@ class StoreTestCase(clients.ClientTestCase):
         return stores.TemplateStore(self.new_client(), ACCOUNT)
 
     def plan(self, fill_id='fill-1', image=IMAGE):
-        return tpl.new(image, fill_id, 'host', None)
+        return self.store.plan(image, fill_id, 'host', None)
 
     def create(self, *args):
         """Return a template that is being filled."""
@@ -115,7 +115,7 @@ class FindTestCase(StoreTestCase):
     def test_find_sorts_what_the_cluster_does_not(self):
         first, second = self.create('fill-1'), self.create('fill-2')
         account = self.store.account()
-        listed = self.client._post('ListVolumes', {
+        listed = self.client._transport.call('ListVolumes', '8.0', {
             'volumeName': NAME, 'accounts': [account.id]})
         listed['volumes'].reverse()
         self.sim.faults.add(method='ListVolumes', http_status=200,
@@ -137,7 +137,8 @@ class FindTestCase(StoreTestCase):
         self.assertEqual([], self.store.find(OTHER_ID))
 
     def test_find_passes_over_other_accounts(self):
-        attributes = tpl.published(self.plan()).attributes()
+        attributes = tpl.published(
+            self.plan(), base.T0).attributes()
         self.make_volume(NAME, **attributes)
         self.store.account()
         self.assertEqual([], self.store.find(fake.IMAGE_ID))

@@ -31,6 +31,11 @@ from cinder.volume.drivers.solidfire_template_cache import wire
 
 Match = tpl.Match
 
+NOW = datetime.datetime(2026, 2, 3, 4, 5, 6, 789,
+                        tzinfo=datetime.timezone.utc)
+IN_SECONDS = NOW.replace(microsecond=0)
+LATER = IN_SECONDS + datetime.timedelta(hours=1)
+
 T0 = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
 BEFORE = T0 - datetime.timedelta(seconds=1)
 AFTER = T0 + datetime.timedelta(microseconds=1)
@@ -50,7 +55,7 @@ def make_image(updated_at=T0, content=SHA, **members):
 
 
 def make_template(image=None, **changes):
-    template = tpl.new(image or make_image(), FILL_ID, 'host', None)
+    template = tpl.new(image or make_image(), FILL_ID, 'host', None, NOW)
     return dataclasses.replace(template, **changes)
 
 
@@ -69,38 +74,41 @@ class StateTestCase(test.TestCase):
 
     def test_new_is_filling(self):
         image = make_image()
-        template = tpl.new(image, FILL_ID, 'host', True)
+        template = tpl.new(image, FILL_ID, 'host', True, NOW)
         self.assertIs(tpl.State.FILLING, template.state)
         self.assertFalse(template.usable)
         self.assertEqual(image, template.image)
         self.assertEqual(FILL_ID, template.fill_id)
         self.assertEqual('host', template.filled_by)
         self.assertIs(True, template.signature_verified)
-        filled_at = datetime.datetime.fromisoformat(template.filled_at)
-        self.assertEqual(datetime.timedelta(0), filled_at.utcoffset())
+        self.assertEqual(IN_SECONDS, template.filled_at)
+        self.assertEqual(IN_SECONDS, template.last_used)
 
     def test_published_is_ready(self):
         template = make_template()
-        published = tpl.published(template)
+        published = tpl.published(template, LATER)
         self.assertIs(tpl.State.READY, published.state)
         self.assertEqual(
             template, dataclasses.replace(published,
                                           state=tpl.State.FILLING,
                                           last_used=template.last_used))
+        self.assertEqual(LATER, published.last_used)
 
     def test_usable_needs_active_and_ready_and_read_only(self):
-        usable = tpl.published(make_template(active=True, read_only=True))
+        usable = tpl.published(make_template(
+            active=True, read_only=True, size=units.Gi), NOW)
         self.assertTrue(usable.usable)
         for change in ({'active': False}, {'read_only': False},
-                       {'state': tpl.State.FILLING}):
+                       {'state': tpl.State.FILLING}, {'size': 4 * units.Mi}):
             template = dataclasses.replace(usable, **change)
             self.assertFalse(template.usable)
-            self.assertEqual('read_only' in change, template.ready)
+            self.assertEqual('read_only' in change or 'size' in change,
+                             template.ready)
 
     def test_refreshed_changes_only_the_time(self):
-        template = tpl.published(make_template())
+        template = tpl.published(make_template(), NOW)
         newer = make_image(updated_at=AFTER, virtual_size=1, size=1)
-        refreshed = tpl.refreshed(template, newer)
+        refreshed = tpl.refreshed(template, newer, LATER)
         self.assertEqual(AFTER, refreshed.image.updated_at)
         self.assertEqual(
             template.image,
@@ -171,7 +179,7 @@ class AttributesTestCase(test.TestCase):
         return len(json.dumps(attributes))
 
     def test_attributes(self):
-        template = tpl.new(make_image(), FILL_ID, 'host', False)
+        template = tpl.new(make_image(), FILL_ID, 'host', False, NOW)
         self.assertEqual(
             {'cinder_image_template': {
                 'schema': 1, 'state': 'filling',
@@ -180,8 +188,8 @@ class AttributesTestCase(test.TestCase):
                 'image_size': 100, 'image_hash': 'sha512:' + 'ab' * 64,
                 'virtual_size': 5 * units.Mi, 'signature_verified': False,
                 'fill_id': FILL_ID, 'filled_by': 'host',
-                'filled_at': template.filled_at,
-                'last_used': template.last_used}},
+                'filled_at': '2026-02-03T04:05:06+00:00',
+                'last_used': '2026-02-03T04:05:06+00:00'}},
             template.attributes())
 
     def test_attributes_without_hash(self):
@@ -201,7 +209,7 @@ class AttributesTestCase(test.TestCase):
             'os_hash_algo': symbol * 32, 'os_hash_value': symbol * 256,
             'checksum': 'c' * 32}
         template = tpl.new(images.from_metadata(metadata), FILL_ID,
-                           'h' * 255, False)
+                           'h' * 255, False, NOW)
         self.assertLess(self._length(template.attributes()), 1000)
 
     @ddt.data('h', '\u00e9', '\u4e3b', '\U0001f600', '\\', '"', "'", '\x00',
@@ -213,7 +221,7 @@ class AttributesTestCase(test.TestCase):
                 2026, 12, 31, 23, 59, 59, 999999, datetime.timezone.utc),
             'os_hash_algo': 'a' * 32, 'os_hash_value': 'b' * 256}
         template = tpl.new(images.from_metadata(metadata), FILL_ID,
-                           symbol * 255, False)
+                           symbol * 255, False, NOW)
         self.assertIn('b' * 256, json.dumps(template.attributes()))
         self.assertLess(self._length(template.attributes()), 1000)
 
@@ -232,7 +240,7 @@ class FromVolumeTestCase(test.TestCase):
     def setUp(self):
         super().setUp()
         self.template = tpl.published(tpl.new(
-            make_image(), FILL_ID, 'host', True))
+            make_image(), FILL_ID, 'host', True, NOW), NOW)
         self.attributes = self.template.attributes()
 
     def _altered(self, *absent, **members):
@@ -354,7 +362,7 @@ class FromVolumeTestCase(test.TestCase):
             {'id': fake.IMAGE_ID, 'updated_at': updated_at,
              'virtual_size': virtual_size, 'size': size,
              'os_hash_algo': algorithm, 'os_hash_value': digest})
-        template = tpl.new(image, FILL_ID, host, verified)
+        template = tpl.new(image, FILL_ID, host, verified, NOW)
         stored = json.loads(json.dumps(template.attributes()))
         self.assertLess(len(json.dumps(stored)), 1000)
         self.assertEqual(

@@ -19,6 +19,7 @@ import os
 import subprocess
 import threading
 
+from oslo_config import cfg
 from oslo_utils import units
 from oslo_utils import uuidutils
 
@@ -30,6 +31,8 @@ from cinder.volume.drivers.solidfire_template_cache import image as images
 from cinder.volume.drivers.solidfire_template_cache import template as tpl
 from cinder.volume import volume_types
 from cinder.volume import volume_utils
+
+CONF = cfg.CONF
 
 SHARED_ACCOUNT = 'openstack-vtemplate'
 DATA = b'bootable' * 50000
@@ -104,7 +107,7 @@ class HistoryTestCase(base.DriverTestCase):
         """
         template = dataclasses.replace(
             tpl.new(images.from_metadata(image), uuidutils.generate_uuid(),
-                    'elsewhere', False),
+                    CONF.host, False, self.clock.now()),
             **dict({'state': tpl.State.READY}, **changes))
         return self.plant_volume(tpl.name_for(image['id']),
                                  template.attributes(), data, size=size,

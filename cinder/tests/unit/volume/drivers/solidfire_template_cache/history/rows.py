@@ -20,7 +20,7 @@ key and names the others. :mod:`test_rows` holds table and tests together.
 TESTED = {
     # The template cache of the driver, Kilo to Stein
     'commit_ee653ad13': 'off unless allowed; the size comes from the data; '
-                        'a mark until a template is whole',
+                        'a mark until a template is whole; limits',
     'bug_1414760': 'a36100bd3, 5812206ea, 4580725ea: the first use makes the '
                    'shared account, and a parallel creator is no error',
     'bug_1454425': 'cf4c885c2: exact parameters, of the delete above all',
@@ -67,6 +67,9 @@ TESTED = {
                   'data makes an old one',
     'commit_4d3e1e7c3': 'f2427b461, 0d486da2f, bug 2121361, bd4c6b5e7, bug '
                         '2127675, e57c350d0: scope is the storage cluster',
+    'bug_1584882': '7e634cb4a, 70719d028, bug 1701696, 74249de63, bug '
+                   '1792944: limits of count and size, together and apart',
+    'bug_2112403': 'ccd69534e, 3ac19bfea: what is retired is deleted',
     'bug_1680314': 'ad413f275, 88290cbfe, bug 1701998, 3f3a8f115, 16f1dc862, '
                    '1a8021a28, bug 1795098: the volume asked for is not '
                    'changed, and its fields are right',
@@ -110,9 +113,12 @@ TESTED = {
     'a3_13': 'a failed detachment does not skip the delete',
     'a3_14': 'volume access groups',
     'a3_15': 'the start does not depend on the cache',
+    'a3_16': 'after a failover the templates of the other cluster count',
     'a3_17': 'the prefix "hostname" does not keep hosts apart',
     'a3_18': 'names of images are no part of the attributes',
     'a3_19': 'times are compared as times, hashes go before them',
+    'a3_20': 'images deleted from Glance, limits of count, size, age and '
+             'space',
     'a3_21': 'visibility, owner and status of the image',
     'a3_22': 'formats, containers, throttling',
     'a3_23': 'room for the download is looked for first',
@@ -122,30 +128,21 @@ TESTED = {
 }
 """What is tested, and in short what the fault asks of us."""
 
-_BOUNDS = 'limits and eviction: bounds, a later change'
-_HOUSEKEEPING = 'housekeeping, a later change'
-
 LATER = {
-    'commit_ee653ad13': _BOUNDS,
     'commit_90d2765e7': 'notes for upgrades and beside which other cache: '
                         'the documentation',
     'commit_fd495d010': 'templates that operators can see and manage: a '
                         'later change',
     'cosmetic': '876c7ff07, e7863d100, a55a6b5c7, 8c90ab115, a2c589e90, '
                 '1b8619258 changed nothing that a test can tell',
-    'bug_2112403': 'ccd69534e, 3ac19bfea, clones that one copy may have: '
-                   + _BOUNDS,
-    'bug_1584882': '7e634cb4a, 70719d028, bug 1701696, 74249de63, bug '
-                   '1792944: ' + _BOUNDS,
+    'bug_2112403': 'clones that one copy may have: the cluster\'s own limit '
+                   'holds; further copies are a later change',
     'commit_494264e79': 'the message to the user comes from the normal way, '
                         'which every failed fill takes',
     'commit_bf23678fe': 'e4de4fb33, bug 1801958, native threads: the copying '
                         'is Cinder\'s own; d2f6ec556, lock files of images '
-                        'that are gone: ' + _HOUSEKEEPING,
+                        'that are gone stay where locks are files',
     'bug_2127220': 'metrics: a later change',
-    'a3_16': 'failover: a later change',
-    'a3_20': 'images deleted from Glance, limits of count, size, age and '
-             'space: ' + _BOUNDS,
     'a3_21': 'a policy of Glance that forbids the download: a hit asks '
              'Glance nothing, it is told the image\'s metadata only',
     'a3_23': 'progress of a fill and an end to a slow one: a later change',

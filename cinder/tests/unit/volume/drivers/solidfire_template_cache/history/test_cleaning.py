@@ -15,12 +15,15 @@
 from unittest import mock
 
 import ddt
+from oslo_config import cfg
 
 from cinder.image import image_utils
 from cinder.tests.element_simulator import local_attach
 from cinder.tests.unit.volume.drivers.solidfire_template_cache.history import (
     base)
 from cinder.volume.drivers.solidfire_template_cache import template as tpl
+
+CONF = cfg.CONF
 
 
 class Failure(Exception):
@@ -141,7 +144,8 @@ class FailedFillTestCase(base.HistoryTestCase):
 
     def test_a3_1_leftover_beside_a_ready_template_is_removed(self):
         image = self.images.add(base.DATA)
-        unfinished = self.plant(image, b'part', state=tpl.State.FILLING)
+        unfinished = self.plant(image, b'part', state=tpl.State.FILLING,
+                                filled_by=tpl.host_mark(CONF.host))
         ready = self.plant(image)
         self.assert_served(self.clone(image))
         self.assertEqual({ready}, self.sources())

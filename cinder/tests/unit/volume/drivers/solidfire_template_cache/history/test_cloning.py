@@ -26,6 +26,7 @@ from cinder.tests.unit.volume.drivers.solidfire_template_cache.history import (
     base)
 from cinder.volume.drivers import solidfire
 from cinder.volume.drivers.solidfire_template_cache import element
+from cinder.volume.drivers.solidfire_template_cache import locks
 
 # What the stock driver takes for passing, but for the limits of clones.
 PASSING = [name for name in solidfire.SolidFireDriver.retryable_errors
@@ -150,7 +151,8 @@ class CloneTestCase(base.TypedTestCase):
 
     def test_bug_1599147_found_size_is_compared_in_bytes_on_a_hit(self):
         # Whatever is declared, what counts is what the fill has found.
-        self.plant(dict(self.image, virtual_size=units.Gi + 512))
+        self.plant(dict(self.image, virtual_size=units.Gi + 512),
+                   size=2 * units.Gi)
         volume = self.new_volume(size=1)
         self.assert_fell_back(self.clone(self.image, volume), self.image,
                               volume, 'does not fit')
@@ -248,7 +250,9 @@ class ManyClonesTestCase(base.HistoryTestCase):
         self.mock_object(element.ElementClient, 'clone_volume', look)
         self.mock_object(coordination.Coordinator, 'get_lock', note)
         self.assert_served(self.clone(self.image))
-        self.assertEqual([False], locked)
+        self.assertIn(locks.for_image(self.sim.cluster.uuid,
+                                      self.image['id']), names)
+        self.assertEqual({False}, set(locked))
 
     def test_a3_9_request_waits_while_others_have_all_slots(self):
         # After 31 seconds it had failed.

@@ -18,6 +18,8 @@ import unittest
 from cinder.tests.unit.volume.drivers.solidfire_template_cache.history import (
     rows)
 from cinder.tests.unit.volume.drivers.solidfire_template_cache.history import (
+    test_bounds)
+from cinder.tests.unit.volume.drivers.solidfire_template_cache.history import (
     test_cleaning)
 from cinder.tests.unit.volume.drivers.solidfire_template_cache.history import (
     test_cloning)
@@ -34,8 +36,8 @@ from cinder.tests.unit.volume.drivers.solidfire_template_cache.history import (
 from cinder.tests.unit.volume.drivers.solidfire_template_cache.history import (
     test_single_flight)
 
-MODULES = (test_cleaning, test_cloning, test_filling, test_finding,
-           test_image_data, test_model_update, test_sharing,
+MODULES = (test_bounds, test_cleaning, test_cloning, test_filling,
+           test_finding, test_image_data, test_model_update, test_sharing,
            test_single_flight)
 LAST_OF_A3 = 28
 

@@ -1,0 +1,62 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""When templates were last used, as far as this process knows.
+
+A request notes its use here, which costs no call; housekeeping writes it to
+the cluster now and then, where it survives this process.
+"""
+
+import datetime
+import threading
+
+import cachetools
+
+# A use that the record misses by less is not worth a call. It is also what
+# a restart forgets.
+_WORTH_RECORDING = datetime.timedelta(minutes=10)
+
+_MOST_NOTED = 4096
+
+_NEVER = datetime.datetime.min.replace(tzinfo=datetime.timezone.utc)
+
+
+class Uses(object):
+    """The last use of each template of one cluster.
+
+    :param clock: gives the date and time
+    """
+
+    def __init__(self, clock):
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._noted = cachetools.LRUCache(_MOST_NOTED)
+
+    def note(self, template):
+        """Note that a template was cloned just now."""
+        with self._lock:
+            self._noted[template.volume_id] = self._clock.now()
+
+    def last(self, template):
+        """Return the last use of a template, recorded or noted.
+
+        :rtype: an aware datetime; long ago when none is known
+        """
+        with self._lock:
+            noted = self._noted.get(template.volume_id, _NEVER)
+        return max(noted,
+                   template.last_used or template.filled_at or _NEVER)
+
+    def is_worth_recording(self, template):
+        """Tell whether the record of a template lags behind its use."""
+        recorded = template.last_used or _NEVER
+        return self.last(template) - recorded >= _WORTH_RECORDING
