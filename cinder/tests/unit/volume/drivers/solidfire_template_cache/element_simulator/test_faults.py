@@ -55,8 +55,14 @@ class RuleTestCase(test.TestCase):
         self.assertEqual(rule.to_dict(), again.to_dict())
 
     def test_from_dict_unknown_member(self):
-        self.assertRaisesRegex(ValueError, 'colour', faults.Rule.from_dict,
-                               {'colour': 'red'})
+        for name in 'colour', 'action':
+            self.assertRaisesRegex(ValueError, name, faults.Rule.from_dict,
+                                   {name: 'red'})
+
+    def test_to_dict_leaves_the_action_out(self):
+        rule = faults.Rule(match={'a': 1}, action=self.fail)
+        self.assertEqual(faults.Rule(match={'a': 1}).to_dict(),
+                         rule.to_dict())
 
 
 class FaultPlanTestCase(test.TestCase):
@@ -117,6 +123,32 @@ class FaultPlanTestCase(test.TestCase):
                          (strike.job_error, strike.rule))
         self.assertIsNone(
             self.plan.strike('CloneVolume', {}, 'before').job_error)
+
+    def test_strike_runs_the_action(self):
+        runs = []
+
+        def action():
+            # No lock is held: an action may add and clear rules.
+            self.plan.clear()
+            runs.append('first')
+
+        self.plan.add(method='X', skip=1, when='after', action=action)
+        self.plan.strike('X', {}, 'after')
+        self.plan.strike('X', {}, 'before')
+        self.plan.strike('Y', {}, 'after')
+        self.assertEqual([], runs)
+        self.assertIsNone(self.plan.strike('X', {}, 'after').rule)
+        self.assertEqual(['first'], runs)
+        self.plan.strike('X', {}, 'after')
+        self.assertEqual(['first'], runs)
+
+    def test_strike_runs_the_actions_up_to_the_failure(self):
+        runs = []
+        self.plan.add(action=lambda: runs.append(1))
+        self.plan.add(error='xA', action=lambda: runs.append(2))
+        self.plan.add(action=lambda: runs.append(3))
+        self.assertEqual('xA', self.plan.strike('X', {}, 'before').rule.error)
+        self.assertEqual([1, 2], runs)
 
     def test_probability_repeats_with_the_seed(self):
         def run(seed):

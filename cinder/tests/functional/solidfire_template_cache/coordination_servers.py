@@ -1,0 +1,145 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""Servers of locks that hosts share, each started for a test: Redis, etcd."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+
+import fixtures
+
+# Seconds for what takes one.
+PATIENCE = 60
+
+# Should the test be killed, the server goes too.
+_DIE_WITH_PARENT = ('setpriv', '--pdeathsig', 'KILL', '--')
+
+
+class _Server(fixtures.Fixture):
+    """A server on a free port of the loopback interface.
+
+    :ivar url: for ``backend_url`` in ``[coordination]``
+    """
+
+    PROGRAM = None
+    PACKAGE = None
+
+    def __init__(self, lock_seconds=30):
+        """Describe the server.
+
+        :param lock_seconds: how long a lock outlives the process that holds
+            it
+        """
+        super().__init__()
+        self._lock_seconds = lock_seconds
+
+    def _setUp(self):
+        self._program = shutil.which(self.PROGRAM)
+        if self._program is None:
+            raise AssertionError(
+                '%s is not there; it is in the Debian package %s'
+                % (self.PROGRAM, self.PACKAGE))
+        self._directory = self.useFixture(fixtures.TempDir()).path
+        self._ports = _free_ports(2)
+        self._log = os.path.join(self._directory, 'log')
+        self.start()
+
+    def start(self):
+        """Start it; once it was stopped, it comes back at the same port."""
+        with open(self._log, 'a') as log:
+            self._process = subprocess.Popen(
+                [*_DIE_WITH_PARENT, self._program, *self._arguments()],
+                stdin=subprocess.DEVNULL, stdout=log,
+                stderr=subprocess.STDOUT)
+        self.addCleanup(self.stop)
+        self._wait_ready()
+
+    @property
+    def _port(self):
+        return self._ports[0]
+
+    def _wait_ready(self):
+        deadline = time.monotonic() + PATIENCE
+        while not self._answers():
+            if self._process.poll() is not None or (
+                    time.monotonic() > deadline):
+                with open(self._log) as log:
+                    raise AssertionError('%s does not answer: %s'
+                                         % (self.PROGRAM, log.read()))
+            time.sleep(0.05)
+
+    def _answers(self):
+        try:
+            with socket.create_connection(('127.0.0.1', self._port),
+                                          PATIENCE) as connection:
+                connection.sendall(self.QUESTION)
+                return self.ANSWER in connection.recv(4096)
+        except OSError:
+            return False
+
+    def stop(self):
+        """End it without notice."""
+        self._process.kill()
+        self._process.wait()
+
+
+class Redis(_Server):
+
+    PROGRAM = 'redis-server'
+    PACKAGE = 'redis-server'
+    QUESTION = b'PING\r\n'
+    ANSWER = b'+PONG'
+
+    def _arguments(self):
+        return ('--port', str(self._port), '--bind', '127.0.0.1',
+                '--dir', self._directory, '--save', '',
+                '--appendonly', 'no')
+
+    @property
+    def url(self):
+        return 'redis://127.0.0.1:%d?lock_timeout=%d' % (
+            self._port, self._lock_seconds)
+
+
+class Etcd(_Server):
+
+    PROGRAM = 'etcd'
+    PACKAGE = 'etcd-server'
+    QUESTION = b'GET /health HTTP/1.0\r\n\r\n'
+    ANSWER = b'"health":"true"'
+
+    def _arguments(self):
+        clients, peers = ('http://127.0.0.1:%d' % port
+                          for port in self._ports)
+        return ('--data-dir', os.path.join(self._directory, 'data'),
+                '--listen-client-urls', clients,
+                '--advertise-client-urls', clients,
+                '--listen-peer-urls', peers,
+                '--initial-advertise-peer-urls', peers,
+                '--initial-cluster', 'default=' + peers)
+
+    @property
+    def url(self):
+        return ('etcd3+http://127.0.0.1:%d?api_version=v3&lock_timeout=%d'
+                % (self._port, self._lock_seconds))
+
+
+def _free_ports(count):
+    sockets = [socket.create_server(('127.0.0.1', 0))
+               for _number in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports

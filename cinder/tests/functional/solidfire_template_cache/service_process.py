@@ -1,0 +1,320 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""A real cinder-volume service in a process of its own, for tests.
+
+``python -m`` this module starts a nursery: it imports all that a service
+needs, which takes seconds, and then forks a service for each request that
+comes over the socket that is its standard input. (Cinder's own launcher
+forks its services likewise.) A service is told what to do over a socket of
+its own, in lines of JSON: see ``_COMMANDS``.
+"""
+
+# As the first thing, like Cinder's own services.
+from cinder import monkey_patch
+monkey_patch.patch()
+
+import ctypes  # noqa: E402
+import datetime  # noqa: E402
+import json  # noqa: E402
+import os  # noqa: E402
+import signal  # noqa: E402
+import socket  # noqa: E402
+import sys  # noqa: E402
+import threading  # noqa: E402
+
+from eventlet import patcher  # noqa: E402
+import os_brick  # noqa: E402
+import os_brick.privileged  # noqa: E402
+from oslo_config import cfg  # noqa: E402
+from oslo_log import log as logging  # noqa: E402
+from oslo_utils import timeutils  # noqa: E402
+import redis  # noqa: E402,F401
+import sqlalchemy  # noqa: E402
+import tooz.drivers.etcd3gw  # noqa: E402,F401
+import tooz.drivers.file  # noqa: E402,F401
+import tooz.drivers.redis  # noqa: E402,F401
+
+from cinder.common import constants  # noqa: E402
+from cinder import context  # noqa: E402
+from cinder.db import api as db  # noqa: E402
+from cinder.image import glance  # noqa: E402
+from cinder import objects  # noqa: E402
+from cinder import privsep  # noqa: E402
+from cinder import rpc  # noqa: E402
+from cinder import service  # noqa: E402
+from cinder.tests.functional.solidfire_template_cache import (  # noqa: E402
+    image_files)
+from cinder.tests.functional.solidfire_template_cache import (  # noqa: E402
+    stages as stages_module)
+from cinder import utils  # noqa: E402
+from cinder import version  # noqa: E402
+from cinder.volume.drivers.solidfire_template_cache import (  # noqa: E402
+    clock as clocks)
+from cinder.volume import manager  # noqa: E402,F401
+from cinder.volume import volume_types  # noqa: E402
+from cinder.volume import volume_utils  # noqa: E402
+
+CONF = cfg.CONF
+CONF.import_opt('cluster', 'cinder.cmd.volume')
+
+BACKEND = 'solidfire'
+
+LARGEST_MESSAGE = 65536
+
+# from <linux/prctl.h>
+_PR_SET_PDEATHSIG = 1
+
+
+class ShiftedClock(clocks.SystemClock):
+    """The time of this machine, and some more seconds on demand."""
+
+    shift = 0
+
+    def monotonic(self):
+        return super().monotonic() + self.shift
+
+    def now(self):
+        return super().now() + datetime.timedelta(seconds=self.shift)
+
+
+class ServiceProcess(object):
+    """One service and the line on which it takes commands.
+
+    :param line: a connected socket
+    :param host: the service's host name, without the back end's
+    :param images: directory of an :class:`image_files.ImageFiles`
+    """
+
+    def __init__(self, line, host, images):
+        self._line = line
+        self._send_lock = threading.Lock()
+        self._host = '%s@%s' % (host, BACKEND)
+        self._clock = ShiftedClock()
+        self.stages = stages_module.Stages(
+            lambda stage: self.send(event='stage', stage=stage))
+        self._images = image_files.ImageFiles(images)
+        self._rescheduled = set()
+
+    def start(self):
+        """Start the service as Cinder's command does."""
+        self.stages.install()
+        # A new one each time, as in Cinder: they hold what is downloaded.
+        glance.get_default_image_service = self._image_service
+        glance.get_remote_image_service = (
+            lambda _context, image_id: (self._image_service(), image_id))
+        self._service = service.Service.create(
+            host=self._host, service_name=BACKEND, coordination=True,
+            binary=constants.VOLUME_BINARY, cluster=self._cluster())
+        self._manager = self._service.manager
+        self._manager.driver._template_clock = self._clock
+        # Nobody listens there; the test schedules.
+        self._manager.scheduler_rpcapi.create_volume = self._reschedule
+        self._service.start()
+        self.send(event='ready', working=self._manager.is_working())
+
+    def serve(self):
+        """Carry out commands, all at the same time, until the line ends."""
+        for line in self._line.makefile('r'):
+            request = json.loads(line)
+            threading.Thread(target=self._answer, args=(request,),
+                             daemon=True).start()
+
+    def send(self, **message):
+        with self._send_lock:
+            self._line.sendall(json.dumps(message).encode() + b'\n')
+
+    def _answer(self, request):
+        number = request.pop('number')
+        command = getattr(self, 'do_' + request.pop('command'))
+        try:
+            answer = command(**request)
+        except Exception as exc:
+            answer = {'error': '%s: %s' % (type(exc).__name__, exc)}
+        self.send(number=number, answer=answer)
+
+    def _image_service(self):
+        return image_files.ImageService(
+            self._images, lambda: self.stages.reach(stages_module.DOWNLOAD))
+
+    @staticmethod
+    def _cluster():
+        return CONF.cluster and '%s@%s' % (CONF.cluster, BACKEND)
+
+    # Commands
+
+    def do_ping(self):
+        return {}
+
+    def do_arm(self, stage, skip=0):
+        self.stages.arm(stage, skip)
+        return {}
+
+    def do_go(self, stage):
+        self.stages.go(stage)
+        return {}
+
+    def do_advance(self, seconds):
+        """Let time pass for the cache, but for those that wait already."""
+        self._clock.shift += seconds
+        return {}
+
+    def do_stats(self):
+        """Do what the service does from time to time."""
+        return {'stats': self._manager.driver.get_volume_stats(refresh=True)}
+
+    def do_delete(self, volume_id):
+        admin = context.get_admin_context()
+        self._manager.delete_volume(
+            admin, objects.Volume.get_by_id(admin, volume_id))
+        return {}
+
+    def do_create(self, volume_id, image_id, project_id, size=1, age=0):
+        """Create a volume from an image; also one that failed elsewhere.
+
+        :param size: GiB
+        :param age: seconds since it was first asked for
+        :returns: how it ended; an error is in ``error``
+        """
+        ctxt = context.RequestContext(project_id, project_id,
+                                      is_admin=False)
+        volume = self._record(ctxt, volume_id, size, age)
+        spec = objects.RequestSpec(
+            volume_id=volume_id, image_id=image_id,
+            volume_properties=objects.VolumeProperties(size=size))
+        try:
+            self._manager.create_volume(
+                ctxt, volume, spec, {'retry': {'num_attempts': 1}})
+            error = None
+        except Exception as exc:
+            error = '%s: %s' % (type(exc).__name__, exc)
+        volume.refresh()
+        return {'volume_id': volume_id, 'status': volume.status,
+                'provider_id': volume.provider_id, 'host': volume.host,
+                'rescheduled': volume_id in self._rescheduled,
+                'error': error}
+
+    def _record(self, ctxt, volume_id, size, age):
+        """Return the volume as API and scheduler leave it."""
+        now = timeutils.utcnow()
+        values = {
+            'status': 'creating', 'host': '%s#%s' % (self._host, BACKEND),
+            'scheduled_at': now, 'cluster_name': self._cluster() and (
+                '%s#%s' % (self._cluster(), BACKEND)),
+            'created_at': now - datetime.timedelta(seconds=age)}
+        admin = ctxt.elevated()
+        try:
+            db.volume_get(admin, volume_id)
+        except Exception:
+            db.volume_create(admin, dict(
+                values, id=volume_id, size=size, attach_status='detached',
+                user_id=ctxt.user_id, project_id=ctxt.project_id,
+                availability_zone='nova', display_name='of an image',
+                volume_type_id=volume_types.get_default_volume_type()['id']))
+        else:
+            db.volume_update(admin, volume_id, values)
+        return objects.Volume.get_by_id(ctxt, volume_id)
+
+    def _reschedule(self, ctxt, volume, **_unused):
+        self._rescheduled.add(volume.id)
+
+
+def _begin_at_once(connection):
+    """Take SQLite's lock for writing when a transaction begins.
+
+    Two that begin by reading and then write cannot wait for each other, so
+    that one of them fails at once. Otherwise a listener of oslo.db's begins
+    the transaction, unless it was begun.
+    """
+    if 'in_transaction' not in connection.info:
+        connection.exec_driver_sql('BEGIN IMMEDIATE')
+        connection.info['in_transaction'] = True
+
+
+def _prepare_host(host):
+    """Let the host be this machine, whose root we are."""
+    for privileged in privsep.sys_admin_pctxt, os_brick.privileged.default:
+        privileged.set_client_mode(False)
+    # The limits on qemu-img cost a start of Python each time.
+    execute = utils.execute
+    utils.execute = (lambda *command, prlimit=None, **options:
+                     execute(*command, **options))
+    connector = volume_utils.brick_get_connector_properties
+    volume_utils.brick_get_connector_properties = (
+        lambda *args: dict(connector(*args), host=host,
+                           initiator='iqn.2026-01.org.example:' + host))
+    sqlalchemy.event.listen(sqlalchemy.Engine, 'begin', _begin_at_once)
+
+
+def _configure(config_file):
+    CONF(['--config-file', config_file], project='cinder',
+         version=version.version_string())
+    logging.setup(CONF, 'cinder')
+    os_brick.setup(CONF)
+    rpc.init(CONF)
+
+
+def run(descriptor, host, images, config_file, output, environment):
+    """Be one service until the other end of the line is closed.
+
+    :param descriptor: of the socket that is the line
+    :param output: file that gets what the process prints
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    with open(output, 'a') as target:
+        os.dup2(target.fileno(), 1)
+        os.dup2(target.fileno(), 2)
+    os.environ.update(environment)
+    _configure(config_file)
+    _prepare_host(host)
+    process = ServiceProcess(socket.socket(fileno=descriptor), host, images)
+    process.start()
+    process.serve()
+
+
+def _fork(control, request, descriptor):
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        control.close()
+        run(descriptor, **request)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def nursery():
+    """Fork services and reap them, as asked, until nobody can ask."""
+    # The hub of eventlet must not be there yet when a service is forked.
+    plain_socket = patcher.original('socket')
+    objects.register_all()
+    control = plain_socket.socket(fileno=os.dup(0))
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    while True:
+        message, descriptors, _flags, _address = plain_socket.recv_fds(
+            control, LARGEST_MESSAGE, 1)
+        if not message:
+            return
+        request = json.loads(message)
+        if 'reap' in request:
+            answer = os.waitpid(request['reap'], 0)[1]
+        else:
+            answer = _fork(control, request, descriptors[0])
+            os.close(descriptors[0])
+        control.send(json.dumps(answer).encode())
+
+
+if __name__ == '__main__':
+    nursery()

@@ -1,0 +1,138 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""Places in a request at which a service process can be made to wait."""
+
+import functools
+import os
+import threading
+
+from cinder.image import image_utils
+from cinder.tests.element_simulator import local_attach
+from cinder.volume.drivers.solidfire_template_cache import clones
+from cinder.volume.drivers.solidfire_template_cache import element
+from cinder.volume.drivers.solidfire_template_cache import filler
+from cinder.volume.drivers.solidfire_template_cache import store
+
+DOWNLOAD = 'download'
+CONVERT = 'convert'
+
+# In the order in which a first request comes to them. Those of download and
+# conversion are in the middle, with half of the data written.
+BEFORE = {
+    'fill': (filler.TemplateFiller, 'fill'),
+    'verify': (image_utils, 'qemu_img_info'),
+    'create': (store.TemplateStore, 'create'),
+    'attach': (local_attach.SolidFireDriver, '_attach_volume'),
+    'detach': (local_attach.SolidFireDriver, '_detach_volume'),
+    'publish': (store.TemplateStore, 'publish'),
+    'clone': (clones.CloneScheduler, 'clone'),
+    'retire': (store.TemplateStore, 'retire'),
+}
+AFTER = {
+    'created': (store.TemplateStore, 'create'),
+    'attached': (local_attach.SolidFireDriver, '_attach_volume'),
+    'converted': (image_utils, 'fetch_to_raw'),
+    'published': (store.TemplateStore, 'publish'),
+    'cloning': (element.ElementClient, 'clone_volume'),
+    'cloned': (clones.CloneScheduler, 'clone'),
+    'retired': (store.TemplateStore, 'retire'),
+}
+NAMES = (DOWNLOAD, CONVERT, *BEFORE, *AFTER)
+
+
+class Stages(object):
+    """Waits at the stages that it was told to.
+
+    :param announce: called with a stage's name before the wait begins
+    """
+
+    def __init__(self, announce):
+        self._announce = announce
+        self._lock = threading.Lock()
+        self._armed = {}
+
+    def arm(self, stage, skip=0):
+        """Wait at a stage, once; let the first ones pass.
+
+        :raises ValueError: for a stage that there is not
+        """
+        if stage not in NAMES:
+            raise ValueError('no stage is named %s' % stage)
+        with self._lock:
+            self._armed[stage] = [skip, threading.Event()]
+
+    def go(self, stage):
+        """Let whoever waits at a stage go on, or whoever comes to it."""
+        with self._lock:
+            _skip, go_ahead = self._armed.pop(stage)
+        go_ahead.set()
+
+    def armed(self, stage):
+        with self._lock:
+            return stage in self._armed
+
+    def reach(self, stage):
+        """Wait here if so told."""
+        with self._lock:
+            skip, go_ahead = self._armed.get(stage, (None, None))
+            if go_ahead is None or skip < 0:
+                return
+            self._armed[stage][0] -= 1
+            if skip > 0:
+                return
+        self._announce(stage)
+        go_ahead.wait()
+
+    # Putting them in place
+
+    def install(self):
+        """Wrap the functions that the stages are named after."""
+        for stage, (owner, name) in BEFORE.items():
+            self._wrap(owner, name, before=functools.partial(
+                self.reach, stage))
+        for stage, (owner, name) in AFTER.items():
+            self._wrap(owner, name, after=functools.partial(
+                self.reach, stage))
+        self._wrap_conversion()
+
+    @staticmethod
+    def _wrap(owner, name, before=lambda: None, after=lambda: None):
+        wrapped = getattr(owner, name)
+
+        @functools.wraps(wrapped)
+        def wrapper(*args, **kwargs):
+            before()
+            result = wrapped(*args, **kwargs)
+            after()
+            return result
+
+        setattr(owner, name, wrapper)
+
+    def _wrap_conversion(self):
+        wrapped = image_utils.fetch_to_raw
+
+        @functools.wraps(wrapped)
+        def wrapper(context, image_service, image_id, dest, *args, **kwargs):
+            if self.armed(CONVERT):
+                path = image_service.temp_images.get(context, image_id)
+                _copy_half(path, dest)
+                self.reach(CONVERT)
+            return wrapped(context, image_service, image_id, dest, *args,
+                           **kwargs)
+
+        image_utils.fetch_to_raw = wrapper
+
+
+def _copy_half(path, dest):
+    with open(path, 'rb') as source, open(dest, 'r+b') as target:
+        target.write(source.read(os.path.getsize(path) // 2))
