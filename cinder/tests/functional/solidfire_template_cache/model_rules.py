@@ -1,0 +1,297 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+"""The model's rules: what must be so on the cluster after every step."""
+
+import datetime
+import json
+import logging
+import os
+
+from oslo_utils import timeutils
+from oslo_utils import units
+
+from cinder.tests.unit.volume.drivers.solidfire_template_cache import base
+from cinder.volume.drivers.solidfire_template_cache import template as tpl
+
+LOOK = 48 * units.Ki
+"""Bytes of a volume that are compared; longer than any image's data."""
+
+MOST_ATTRIBUTE_BYTES = 1000
+
+MOST_TEMPLATES = 2
+MOST_GIB = 3
+IDLE_DAYS = 1
+"""Bounds of the templates in the model."""
+
+
+class Records(logging.Handler):
+    """Keeps the text of all that is logged, down to debug level."""
+
+    def __init__(self):
+        super().__init__(logging.DEBUG)
+        self.texts = []
+
+    def emit(self, record):
+        self.texts.append(self.format(record))
+
+
+class Rules(object):
+    """Looks at the whole cluster.
+
+    :param test: the test case, for its cluster and its assertions
+    """
+
+    def __init__(self, test):
+        self._test = test
+        self._cluster = test.sim.cluster
+        self.records = Records()
+        self.begin()
+
+    def begin(self):
+        """Begin with a new cluster.
+
+        :ivar shared: whether the hosts have locks in common
+        :ivar altered: ids of templates that an operator wrote to or deleted
+        :ivar foreign: ids of volumes of somebody else's, with their
+            attributes
+        :ivar asked: (image id, project) of requests that may be served
+        """
+        self.shared = True
+        self.altered = set()
+        self.foreign = {}
+        self.asked = set()
+        self._wrong_sources = []
+        self.records.texts.clear()
+
+    def watch_clones(self, start):
+        """Return a function to start clone jobs that notes wrong sources.
+
+        :param start: the cluster's own, which takes the source first
+        """
+        def watched_start(source, *args, **kwargs):
+            if (source.volume_id not in self.altered and
+                    not self._is_good(source)):
+                self._wrong_sources.append(source)
+            return start(source, *args, **kwargs)
+
+        return watched_start
+
+    # Leftovers
+
+    def debris(self, requests):
+        """Return (id, what it is) of all that is no finished work."""
+        self._cluster.advance()
+        finished = {request.number for request in requests
+                    if request.done is not None}
+        found = {(job.handle, 'a running clone')
+                 for job in self._cluster.jobs.running()}
+        seen = set()
+        for volume in self._volumes():
+            data = volume.attributes.get(tpl.ATTRIBUTE)
+            if volume.name.startswith('UUID-'):
+                if volume.volume_id not in finished:
+                    found.add((volume.volume_id, 'a volume of no request'))
+            elif data and volume.volume_id not in self.altered:
+                what = self._judge(volume, data, seen)
+                if what:
+                    found.add((volume.volume_id, what))
+        return found
+
+    @staticmethod
+    def _judge(volume, data, seen):
+        if volume.status != 'active':
+            return 'a template that is not purged'
+        if data['state'] == 'filling':
+            return 'a template that is being filled'
+        if volume.name in seen:
+            return 'a second template'
+        seen.add(volume.name)
+        return None
+
+    def debris_of(self, image_id=''):
+        """Return template volumes, all but the good one of each image.
+
+        Where hosts have no lock in common, they leave alone for hours what
+        another host seems to be filling.
+        """
+        found, good = [], set()
+        for volume in self._test.templates(image_id):
+            if volume.volume_id in self.foreign:
+                continue
+            if self._is_good(volume) and volume.name not in good:
+                good.add(volume.name)
+            elif self.shared or not self._is_filling(volume):
+                found.append(volume)
+        return found
+
+    def has_room(self, image_id):
+        """Tell whether no dead fill of another image takes up the room."""
+        return not any(self._is_filling(volume)
+                       for volume in self._test.templates()
+                       if volume.name != tpl.NAME_PREFIX + image_id)
+
+    @staticmethod
+    def _is_filling(volume):
+        data = volume.attributes.get(tpl.ATTRIBUTE) or {}
+        return volume.status == 'active' and data.get('state') == 'filling'
+
+    @staticmethod
+    def _is_good(volume):
+        data = volume.attributes.get(tpl.ATTRIBUTE) or {}
+        return ((volume.status, volume.access, data.get('state')) ==
+                ('active', 'readOnly', 'ready'))
+
+    # Rules of a round of housekeeping
+
+    def check_round(self, told):
+        """Check what must be so once one was made, with nobody else about.
+
+        :param told: the warnings that were given
+        """
+        self._test.assertEqual([], [text for text in told
+                                    if 'Housekeeping' in text])
+        if self._cluster.jobs.running():
+            # Templates that are being cloned are left alone.
+            return
+        # What an operator has altered stays until it is used or idle.
+        self._test.assertEqual([], [
+            volume for volume in self.debris_of()
+            if volume.status != 'active' or
+            volume.volume_id not in self.altered])
+        good = [volume for volume in self._test.templates()
+                if self._is_good(volume)]
+        if self.has_room(''):
+            self._test.assertLessEqual(len(good), MOST_TEMPLATES)
+            self._test.assertLessEqual(
+                sum(volume.size for volume in good), MOST_GIB * units.Gi)
+        for volume in good:
+            last_used = timeutils.parse_isotime(
+                volume.attributes[tpl.ATTRIBUTE]['last_used'])
+            self._test.assertLessEqual(
+                self._test.clock.now() - last_used,
+                datetime.timedelta(days=IDLE_DAYS))
+
+    # Rules without exception
+
+    def check(self, requests):
+        """Check what must be so at any time between two steps."""
+        self._cluster.advance()
+        self._check_names()
+        self._test.assertEqual([], self._wrong_sources)
+        for request in requests:
+            if request.done is not None:
+                self._check_volume(request)
+        for volume in self._volumes():
+            self._check_any(volume)
+            if volume.volume_id in self.foreign:
+                continue
+            data = volume.attributes.get(tpl.ATTRIBUTE)
+            if data and data['state'] == 'ready' and (
+                    volume.status == 'active'):
+                self._check_template(volume, data)
+        self._check_foreign()
+        self._test.assertEqual([], os.listdir(
+            os.path.join(self._test.state, 'conversion')))
+        self._check_secrets()
+
+    def _volumes(self):
+        return [self._cluster.volumes[volume_id]
+                for volume_id in sorted(self._cluster.volumes)]
+
+    def _check_names(self):
+        names = [volume.name for volume in self._volumes()
+                 if volume.status == 'active' and
+                 volume.name.startswith('UUID-')]
+        self._test.assertEqual(sorted(set(names)), sorted(names))
+        names = [account.username
+                 for account in self._cluster.accounts.values()]
+        self._test.assertEqual(sorted(set(names)), sorted(names))
+
+    def _check_volume(self, request):
+        """Check that a finished volume is there, and its data right."""
+        made = self._cluster.volumes.get(request.number)
+        self._test.assertIsNotNone(made, request)
+        self._test.assertEqual(
+            ('active', 'readWrite', request.name,
+             request.volume.size * units.Gi, request.volume.project_id),
+            (made.status, made.access, made.name, made.size,
+             self._owner(made)))
+        self._check_data(made, request.done)
+
+    def _check_data(self, volume, data):
+        held = self._test.read_volume(volume.volume_id, LOOK)
+        if held != data.ljust(LOOK, b'\0'):
+            self._test.fail('volume %s, %s, holds %r instead of %r' % (
+                volume.volume_id, volume.name, held[:40], data[:40]))
+
+    def _owner(self, volume):
+        return self._cluster.accounts[volume.account_id].username
+
+    def _check_any(self, volume):
+        attributes = json.dumps(volume.attributes)
+        self._test.assertLess(len(attributes.encode()),
+                              MOST_ATTRIBUTE_BYTES)
+        self._test.assertIsNone(self._secret_in(attributes))
+
+    def _check_template(self, volume, data):
+        """Check that a ready template is whole, and may be there at all."""
+        self._test.assertEqual(
+            (tpl.NAME_PREFIX + data['image_id'], 'openstack-vtemplate'),
+            (volume.name, self._owner(volume)))
+        if volume.volume_id not in self.altered:
+            self._test.assertEqual('readOnly', volume.access)
+        metadata = self._test.images.version_at(
+            data['image_id'], timeutils.parse_isotime(
+                data['image_updated_at']))
+        self._test.assertIsNotNone(metadata, data)
+        self._check_data(volume, self._test.images.raw_of(metadata))
+        if metadata['visibility'] == 'private':
+            self._test.assertIn((metadata['id'], metadata['owner']),
+                                self.asked)
+
+    def _check_foreign(self):
+        for volume_id, attributes in self.foreign.items():
+            volume = self._cluster.volumes.get(volume_id)
+            self._test.assertIsNotNone(volume, 'a foreign volume is gone')
+            self._test.assertEqual(('active', 'readWrite', attributes), (
+                volume.status, volume.access, volume.attributes))
+
+    # Secrets
+
+    def _check_secrets(self):
+        texts = self.records.texts[:]
+        self.records.texts.clear()
+        for text in texts:
+            self._test.assertIsNone(self._secret_in(text), text)
+
+    def _secret_in(self, text):
+        """Return whose secret a text tells, or None."""
+        if self._test.sim.password in text:
+            return 'the cluster'
+        for account in self._cluster.accounts.values():
+            if (account.target_secret in text or
+                    account.initiator_secret in text):
+                return account.username
+        return None
+
+
+def listen(records, cleanups):
+    """Have all kept that the driver and the stock driver log.
+
+    :param cleanups: a callable, as ``addCleanup`` of a test
+    """
+    for name in base.PACKAGE, 'cinder.volume.drivers.solidfire':
+        logger = logging.getLogger(name)
+        cleanups(logger.setLevel, logger.level)
+        logger.setLevel(logging.DEBUG)
+        logger.addHandler(records)
+        cleanups(logger.removeHandler, records)
