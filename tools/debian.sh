@@ -6,12 +6,25 @@ apt_install() {
         echo "Missing, and only root can install them: $*" >&2
         return 1
     fi
+    # Debian starts the services that it installs, unless this file says no;
+    # the tests start their own.
+    local policy=/usr/sbin/policy-rc.d status=0
+    if [[ -e $policy ]]; then
+        apt_get_install "$@"
+        return
+    fi
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+    apt_get_install "$@" || status=$?
+    rm -f "$policy"
+    return "$status"
+}
+
+apt_get_install() {
     local install=(apt-get install -y -qq --no-install-recommends "$@")
     # The lists of a fresh machine are empty, those of an old one outdated.
-    if ! "${install[@]}" &>/dev/null </dev/null; then
-        apt-get update -qq
-        "${install[@]}" >/dev/null </dev/null
-    fi
+    "${install[@]}" &>/dev/null </dev/null ||
+        { apt-get update -qq && "${install[@]}" >/dev/null </dev/null; }
 }
 
 # Make a virtual environment where there is none; needs a Python and a path.

@@ -239,7 +239,7 @@ class Machine(stateful.RuleBasedStateMachine):
         result, told = self._clone(host, request, trouble)
         if result is None:
             return
-        new = self.rules.debris(self.requests) - before
+        new = self.rules.new_debris(self.requests, before)
         if result[1]:
             self.test.assertTrue(request.eligible)
             self.counts['clones'] += 1

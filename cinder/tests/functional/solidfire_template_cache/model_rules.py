@@ -106,6 +106,18 @@ class Rules(object):
                     found.add((volume.volume_id, what))
         return found
 
+    def new_debris(self, requests, before):
+        """Return what was not there before.
+
+        A leftover that was deleted meanwhile, and not purged, is not new.
+        """
+        known = {number for number, what in before
+                 if what != 'a running clone'}
+        return {(number, what)
+                for number, what in self.debris(requests) - before
+                if number not in known or what != 'a template that is not '
+                                                  'purged'}
+
     @staticmethod
     def _judge(volume, data, seen):
         if volume.status != 'active':
