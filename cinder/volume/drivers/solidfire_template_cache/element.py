@@ -178,6 +178,8 @@ class ElementClient(object):
             try:
                 self._call(method, {'volumeID': volume_id})
             except errors.NotFound as exc:
+                if exc.name not in errors.VOLUME_GONE:
+                    raise
                 # After a first try whose reply was lost, or another host.
                 LOG.debug('%(method)s: volume %(volume)s is gone: %(error)s',
                           {'method': method, 'volume': volume_id,

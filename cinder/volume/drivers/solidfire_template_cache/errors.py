@@ -80,9 +80,13 @@ _KIND_OF_METHOD = {('CloneVolume', 'xInvalidParameter'): Kind.TRANSIENT,
 FEW_ATTEMPTS = {'xPermissionDenied': 3, 'xMaxSnapshotsPerVolumeExceeded': 3,
                 'xInvalidParameter': 6, 'xDBNoSuchPath': 4}
 
-_NOT_FOUND = frozenset((
-    'xVolumeIDDoesNotExist', 'xVolumeDoesNotExist', 'xUnknownAccount',
-    'xAccountIDDoesNotExist', 'xAsyncHandleDoesNotExist'))
+VOLUME_GONE = frozenset(('xVolumeIDDoesNotExist', 'xVolumeDoesNotExist'))
+"""Names that say that the volume of the call is not there."""
+
+ACCOUNT_GONE = frozenset(('xUnknownAccount', 'xAccountIDDoesNotExist'))
+"""Names that say that the account of the call is not there."""
+
+_NOT_FOUND = VOLUME_GONE | ACCOUNT_GONE | {'xAsyncHandleDoesNotExist'}
 
 
 class ElementError(exception.VolumeBackendAPIException):

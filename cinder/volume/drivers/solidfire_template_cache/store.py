@@ -91,11 +91,8 @@ class TemplateStore(object):
         account = self._known_account()
         if account is None:
             return [], []
-        try:
-            volumes = self._client.list_account_volumes(account.id)
-        except errors.NotFound:
-            self._forget_account()
-            return [], []
+        volumes = self._unless_account_is_gone(
+            self._client.list_account_volumes, account.id)
         templates, strangers = [], []
         for volume in volumes:
             template = tpl.from_volume(volume, tpl.image_id_of(volume))
@@ -162,8 +159,16 @@ class TemplateStore(object):
             return template
 
     def retire(self, template):
-        """Delete and purge a template."""
-        self._client.remove_volume(template.volume_id)
+        """Delete and purge a template.
+
+        :raises errors.ElementError: with a note that it may be left
+        """
+        try:
+            self._client.remove_volume(template.volume_id)
+        except errors.ElementError as exc:
+            exc.add_note('template volume %s may be left'
+                         % template.volume_id)
+            raise
         LOG.info('Removed template volume %(volume)s of image %(image)s '
                  '(%(state)s, of %(updated_at)s).',
                  {'volume': template.volume_id, 'image': template.image.id,
@@ -192,10 +197,15 @@ class TemplateStore(object):
             self._account = None
 
     def _list(self, image_id, account):
+        return self._unless_account_is_gone(
+            self._client.list_volumes, tpl.name_for(image_id), account.id)
+
+    def _unless_account_is_gone(self, list_volumes, *args):
         try:
-            return self._client.list_volumes(
-                tpl.name_for(image_id), account.id)
-        except errors.NotFound:
+            return list_volumes(*args)
+        except errors.NotFound as exc:
+            if exc.name not in errors.ACCOUNT_GONE:
+                raise
             # Without its account a template cannot exist.
             self._forget_account()
             return []
