@@ -22,174 +22,129 @@ removes it. The last classes begin where a call has failed already, and let
 each of those fail that set this right.
 """
 
-import datetime
-
-from oslo_utils import timeutils
-
-from cinder.tests.functional.solidfire_template_cache import walk
-from cinder.volume.drivers.solidfire_template_cache import template as tpl
+from cinder.tests.functional.solidfire_template_cache import fault_kinds
+from cinder.tests.functional.solidfire_template_cache import paths
 
 
-class FirstRequestTestCase(walk.Walk):
-    """An empty cluster: accounts are made, a template filled and cloned."""
+class Walk(object):
+    """One way to fail of each class; a path derives from it.
 
-    LEAST_CALLS = 14
-    KEEPS_TEMPLATE = False
+    All other ways are in the matrix, which strikes each method once.
+    """
 
-    def prepare(self):
-        return self.images.add(self.DATA)
+    LOST = {'dropped connection': fault_kinds.LOSSES['dropped connection']}
 
+    def test_each_call_refused_once(self):
+        self.walk_once(fault_kinds.REFUSALS)
 
-class AccessGroupTestCase(FirstRequestTestCase):
-    """The same with volume access groups: what attaching calls then."""
+    def test_each_call_lost_once(self):
+        self.walk_once(self.LOST)
 
-    LEAST_CALLS = 20
-    DRIVER = {'sf_enable_vag': True}
+    def test_each_method_refused_for_good(self):
+        self.walk_for_good(fault_kinds.REFUSALS)
 
-    def walks(self, method):
-        return 'AccessGroup' in method
-
-    def survives(self, fault, method):
-        # Attaching is the stock driver's own work, with its own patience.
-        return False
+    def test_each_method_lost_for_good(self):
+        self.walk_for_good(self.LOST)
 
 
-class WarmHitTestCase(walk.Walk):
-    """The template is there, and this process knows it."""
+class CleanUp(object):
+    """A path on which one call has failed: the next one fails, too."""
 
-    def prepare(self):
-        image = self.images.add(self.DATA)
-        self.clone(image)
-        return image
+    FIRST_FAULT = {}
+    """What the simulator is told; strikes after the call's effect."""
 
+    def clone_with_fault(self, image, volume):
+        self.sim.faults.add(when='after', **self.FIRST_FAULT)
+        return self.clone(image, volume)
 
-class ColdHitTestCase(WarmHitTestCase):
-    """The template is there, and this process has just started."""
+    def test_each_call_that_follows_fails_once(self):
+        image, volume = self.begin()
+        result = self.clone_with_fault(image, volume)
+        calls = list(self.sim.calls)
+        self.check_what_is_told(image, volume, result)
+        self.check_next_host(image, volume, result)
+        methods = [call.method for call in calls]
+        first = [call.method == self.FIRST_FAULT['method'] and not call.ok
+                 for call in calls].index(True)
+        self.run_cases([
+            ('%s, call %d of %d, %s its effect: %s' % (
+                methods[number], number + 1, len(methods), when, name),
+             self.check_follower, fault, methods[number], when,
+             methods[:number].count(methods[number]))
+            for name, fault in {**fault_kinds.REFUSALS, **Walk.LOST}.items()
+            for number in range(first + 1, len(methods))
+            for when in fault.moments
+            if fault.can_strike(methods[number], when)])
 
-    LEAST_CALLS = 6
-
-    def prepare(self):
-        image = super().prepare()
-        self.forget(self.driver)
-        return image
-
-
-class RefillTestCase(WarmHitTestCase):
-    """The image has other data now: a new template, then the old one goes."""
-
-    LEAST_CALLS = 10
-    DOWNLOADS = 2
-    KEEPS_TEMPLATE = False
-
-    def prepare(self):
-        image = super().prepare()
-        self.data = self.NEW_DATA
-        return self.images.replace(image['id'], self.NEW_DATA)
-
-
-class TagEditTestCase(WarmHitTestCase):
-    """Only the image's record changed: the template's is refreshed."""
-
-    LEAST_CALLS = 3
-
-    def prepare(self):
-        image = super().prepare()
-        return self.images.touch(image['id'])
+    def check_follower(self, fault, method, when, skip):
+        image, volume = self.begin()
+        # Ahead of the other, so that it counts what that one strikes.
+        rule = fault.begin(self, method=method, skip=skip, when=when)
+        result = self.clone_with_fault(image, volume)
+        self.assertEqual(1, rule.hits)
+        self.check_what_is_told(image, volume, result)
+        self.check_next_host(image, volume, result)
 
 
-class OwnQosTestCase(WarmHitTestCase):
-    """A volume with QoS of its own, and larger than the template."""
-
-    LEAST_CALLS = 3
-    HIT = {'CloneVolume', 'ModifyVolume', 'GetAsyncResult'}
-    QOS = {'minIOPS': 200, 'maxIOPS': 400, 'burstIOPS': 800}
-
-    def setUp(self):
-        super().setUp()
-        self.VOLUME = {'size': 2,
-                       'volume_type_id': self.new_volume_type(**self.QOS)}
+class FirstRequestTestCase(Walk, paths.FirstRequest):
+    pass
 
 
-class CrashLeftoversTestCase(WarmHitTestCase):
-    """Beside the template stand one half filled and a second whole one."""
-
-    LEAST_CALLS = 12
-
-    def prepare(self):
-        image = super().prepare()
-        self.copy_template('filling')
-        self.copy_template('ready')
-        self.forget(self.driver)
-        return image
-
-    def copy_template(self, state):
-        cluster = self.sim.cluster
-        original = self.templates()[0]
-        attributes = dict(original.attributes[tpl.ATTRIBUTE], state=state,
-                          fill_id='of a host that died, ' + state)
-        copy = cluster.add_volume(
-            name=original.name, account_id=original.account_id,
-            size=original.size, qos=dict(original.qos),
-            access='readOnly' if state == 'ready' else 'readWrite',
-            attributes={tpl.ATTRIBUTE: attributes})
-        cluster.files.copy('volume-%d' % original.volume_id,
-                           'volume-%d' % copy.volume_id, copy.size)
+class AccessGroupTestCase(Walk, paths.AccessGroup):
+    pass
 
 
-class RescheduledTestCase(WarmHitTestCase):
-    """Another host tried before, and left a volume behind."""
-
-    LEAST_CALLS = 5
-
-    def prepare_volume(self):
-        created = timeutils.utcnow()
-        volume = self.new_volume(
-            created_at=created, **self.VOLUME,
-            scheduled_at=created + datetime.timedelta(minutes=5))
-        self.driver.create_volume(volume)
-        return volume
+class WarmHitTestCase(Walk, paths.WarmHit):
+    pass
 
 
-class VanishedTemplateTestCase(WarmHitTestCase):
-    """The template that this process knows was removed by hand."""
-
-    LEAST_CALLS = 10
-    DOWNLOADS = 2
-    KEEPS_TEMPLATE = False
-
-    def prepare(self):
-        image = super().prepare()
-        self.sim.cluster.forget_volume(self.templates()[0].volume_id)
-        return image
+class ColdHitTestCase(Walk, paths.ColdHit):
+    pass
 
 
-class LostCreateTestCase(walk.CleanUp):
+class RefillTestCase(Walk, paths.Refill):
+    pass
+
+
+class TagEditTestCase(Walk, paths.TagEdit):
+    pass
+
+
+class OwnQosTestCase(Walk, paths.OwnQos):
+    pass
+
+
+class CrashLeftoversTestCase(Walk, paths.CrashLeftovers):
+    pass
+
+
+class RescheduledTestCase(Walk, paths.Rescheduled):
+    pass
+
+
+class VanishedTemplateTestCase(Walk, paths.VanishedTemplate):
+    pass
+
+
+class LostCreateTestCase(CleanUp, paths.FirstRequest):
     """The reply that told of the new template's volume was lost."""
 
     FIRST_FAULT = {'method': 'CreateVolume', 'drop': True}
 
-    def prepare(self):
-        return self.images.add(self.DATA)
 
-
-class FailedFillTestCase(LostCreateTestCase):
+class FailedFillTestCase(CleanUp, paths.FirstRequest):
     """The template was made ready, and the cluster says that it was not."""
 
-    FIRST_FAULT = {'method': 'ModifyVolume', 'error': walk.UNHEARD_OF}
+    FIRST_FAULT = {'method': 'ModifyVolume', 'error': fault_kinds.UNHEARD_OF}
 
 
-class LostCloneTestCase(LostCreateTestCase):
+class LostCloneTestCase(CleanUp, paths.WarmHit):
     """The reply that told of the clone was lost."""
 
     FIRST_FAULT = {'method': 'CloneVolume', 'drop': True}
 
-    def prepare(self):
-        image = super().prepare()
-        self.clone(image)
-        return image
 
-
-class AbandonedCloneTestCase(LostCloneTestCase):
+class AbandonedCloneTestCase(CleanUp, paths.WarmHit):
     """The clone has been started, and nothing is heard of it."""
 
-    FIRST_FAULT = {'method': 'GetAsyncResult', 'error': walk.UNHEARD_OF}
+    FIRST_FAULT = {'method': 'GetAsyncResult', 'error': fault_kinds.UNHEARD_OF}
