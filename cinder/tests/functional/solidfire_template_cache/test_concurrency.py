@@ -17,6 +17,7 @@ test runs all the others again in a process with native threads.
 """
 
 import collections
+import itertools
 import os
 import subprocess
 import sys
@@ -135,27 +136,28 @@ class ConcurrencyTestCase(base.FunctionalTestCase):
 class FirstRequestsTestCase(ConcurrencyTestCase):
 
     def test_first_requests_fill_once(self):
-        outcomes = self.together(*self.requests(12))
+        outcomes = self.together(*self.requests(32))
         self.assert_cloned(outcomes)
         self.assertEqual([self.image['id']], self.images.downloads)
         self.assertEqual(1, self.sim.calls.count('CreateVolume'))
-        self.assertEqual(12, self.sim.calls.count('CloneVolume'))
+        self.assertEqual(32, self.sim.calls.count('CloneVolume'))
         self.assertEqual([], self.warnings.messages)
         self.assert_clean()
 
-    def test_first_requests_of_two_images_do_not_wait_for_each_other(self):
-        other = self.images.add(NEW_DATA)
-        both = threading.Barrier(2)
-        self.images.on_download = lambda _image_id: both.wait(PATIENCE)
-        outcomes = self.together(*self.requests(3),
-                                 *self.requests(3, other))
-        self.assert_cloned(outcomes[:3])
-        self.assert_cloned(outcomes[3:], NEW_DATA)
-        self.assertEqual({self.image['id'], other['id']},
-                         set(self.images.downloads))
-        self.assertEqual(2, len(self.images.downloads))
+    def test_first_requests_of_four_images_do_not_wait_for_each_other(self):
+        data = [b'image %d ' % number * 5000 for number in range(4)]
+        images = [self.images.add(each) for each in data]
+        # Each download goes on once all have begun.
+        all_four = threading.Barrier(4)
+        self.images.on_download = lambda _image_id: all_four.wait(PATIENCE)
+        outcomes = self.together(*itertools.chain.from_iterable(
+            self.requests(4, image) for image in images))
+        for number, expected in enumerate(data):
+            self.assert_cloned(outcomes[4 * number:4 * number + 4], expected)
+        self.assertEqual(sorted(image['id'] for image in images),
+                         sorted(self.images.downloads))
         self.assertEqual([], self.warnings.messages)
-        self.assert_clean(templates=2)
+        self.assert_clean(templates=4)
 
     def test_first_requests_on_two_hosts_fill_once(self):
         outcomes = self.together(
@@ -273,6 +275,30 @@ class HitsTestCase(ConcurrencyTestCase):
         self.assert_cloned(cloned)
         self.assertEqual(4 - len(cloned), len(self.warnings.messages))
         self.assertEqual(2, len(self.images.downloads))
+        self.assert_clean()
+
+    def test_hits_during_a_refill(self):
+        self.clone(self.image)
+        new = self.images.replace(self.image['id'], NEW_DATA)
+        begun, go_on = threading.Event(), threading.Event()
+
+        def stall(_image_id):
+            begun.set()
+            go_on.wait(PATIENCE)
+
+        self.images.on_download = stall
+        refill = Together([self.request(new)])
+        self.assertTrue(begun.wait(PATIENCE))
+        # The old copy is right for those who know the old image only.
+        self.assert_cloned(self.together(self.request(self.image)))
+        waiting = Together([self.request(new)])
+        self.assertFalse(waiting.wait(0.3))
+        go_on.set()
+        for running in refill, waiting:
+            self.assertTrue(running.wait())
+            self.assert_cloned(running.outcomes, NEW_DATA)
+        self.assertEqual(2, len(self.images.downloads))
+        self.assertEqual([], self.warnings.messages)
         self.assert_clean()
 
     def test_update_does_not_cut_off_clones_of_the_old_copy(self):

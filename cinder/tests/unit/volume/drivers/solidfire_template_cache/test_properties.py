@@ -83,7 +83,7 @@ class EligibilityTestCase(test.TestCase):
         self.assertEqual(before, metadata)
         self.assertEqual(1, [verdict.image, verdict.reason].count(None))
         if verdict.image:
-            self.assertFalse(key)
+            self.assertFalse(bool(key))
             self.assertLessEqual(verdict.image.virtual_size, volume_bytes)
             self.assertEqual(images.from_metadata(metadata), verdict.image)
 

@@ -112,6 +112,14 @@ class FindTestCase(StoreTestCase):
         self.assertEqual([ready, filling], found)
         self.assertEqual([True, False], [item.usable for item in found])
 
+    def test_find_when_the_error_is_not_about_the_account(self):
+        self.make_ready()
+        self.sim.faults.add(method='ListVolumes', times=None,
+                            error='xVolumeIDDoesNotExist')
+        for find in (self.store.find_all,
+                     lambda: self.store.find(fake.IMAGE_ID)):
+            self.assertRaises(errors.NotFound, find)
+
     def test_find_sorts_what_the_cluster_does_not(self):
         first, second = self.create('fill-1'), self.create('fill-2')
         account = self.store.account()
@@ -333,6 +341,20 @@ class RemoveTestCase(StoreTestCase):
         self.assertEqual([other.volume_id], self.on_cluster())
         self.assertIn('Removed template volume %s of image %s'
                       % (ready.volume_id, fake.IMAGE_ID), log.text)
+
+    def test_retire_that_fails_tells_what_may_be_left(self):
+        ready = self.make_ready()
+        self.sim.faults.add(method='PurgeDeletedVolume', error='xNew',
+                            times=None)
+        exc = self.assertRaises(errors.ApiError, self.store.retire, ready)
+        self.assertEqual(['template volume %s may be left'
+                          % ready.volume_id], exc.__notes__)
+
+    def test_retire_when_the_error_is_not_about_the_volume(self):
+        ready = self.make_ready()
+        self.sim.faults.add(method='DeleteVolume', error='xUnknownAccount',
+                            times=None)
+        self.assertRaises(errors.NotFound, self.store.retire, ready)
 
     def test_retire_of_one_that_is_gone(self):
         ready = self.make_ready()

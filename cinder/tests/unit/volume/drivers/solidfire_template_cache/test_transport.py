@@ -23,6 +23,7 @@ import ddt
 import fixtures
 from oslo_utils import units
 import trustme
+from urllib3 import connectionpool
 from werkzeug import wrappers
 
 from cinder.tests.element_simulator import application
@@ -53,6 +54,20 @@ class ConnectionTestCase(TransportTestCase):
 
     def test_tls_verified_with_the_authority_s_file(self):
         self.assertEqual(2, self.client.get_clones_per_volume())
+
+    def test_connection_is_kept_for_the_next_call(self):
+        opened = []
+        connect = connectionpool.HTTPSConnectionPool._new_conn
+
+        def note(pool):
+            opened.append(pool)
+            return connect(pool)
+
+        self.mock_object(connectionpool.HTTPSConnectionPool, '_new_conn',
+                         autospec=True, side_effect=note)
+        for _i in range(5):
+            self.client.get_clones_per_volume()
+        self.assertEqual(1, len(opened))
 
     def test_tls_refused_without_the_authority(self):
         client = self.new_client(verify=True)
