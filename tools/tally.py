@@ -12,13 +12,15 @@
 
 """Count the results of test runs that stestr has stored.
 
-Prints one line, the sums over the last run of every repository given. Where a
+Prints the sums over the last run of every repository given, and what tests
+that run many cases have printed of their number. Where a
 repository holds no run, or an empty one, nothing is counted and the exit
 status is 1: a sum over less than all would mislead.
 """
 
 import argparse
 import collections
+import re
 import sys
 
 from stestr.repository import abstract
@@ -31,17 +33,33 @@ import testtools
 OUTCOMES = {'success': 'passed', 'xfail': 'passed', 'skip': 'skipped'}
 
 
+# What tests print of the cases within them.
+CASES = re.compile(r'\b(\d+) (cases|crash points)\b')
+MODEL = re.compile(r'^model: .* steps, .*', re.MULTILINE)
+
+
+def printed_by(test):
+    """Return all that a test has printed, and what was logged meanwhile."""
+    return '\n'.join(content.as_text() for content in test['details'].values()
+                     if content.content_type.type == 'text')
+
+
 def count(repository):
     """Count the outcomes of a repository's last run.
 
     :param repository: the folder that holds ``.stestr``
-    :returns: a ``collections.Counter`` of passed, failed and skipped
+    :returns: a ``collections.Counter`` of passed, failed and skipped, of
+        cases within tests, and of the model's lines, each once
     :raises LookupError: when no test has run
     """
     counts = collections.Counter()
 
     def add(test):
         counts[OUTCOMES.get(test['status'], 'failed')] += 1
+        text = printed_by(test)
+        for number, unit in CASES.findall(text):
+            counts[unit] += int(number)
+        counts.update(MODEL.findall(text))
 
     try:
         run = util.get_repo_open(repo_url=repository).get_latest_run()
@@ -66,6 +84,11 @@ def main():
     except LookupError as exc:
         print(exc, file=sys.stderr)
         return 1
+    for key in sorted(total):
+        if key in ('cases', 'crash points'):
+            print('%d %s within tests' % (total[key], key))
+        elif MODEL.match(key):
+            print(key)
     print('%d passed, %d failed, %d skipped' % (
         total['passed'], total['failed'], total['skipped']))
     return 0
