@@ -315,7 +315,8 @@ class Housekeeper(object):
         self._store.retire(template)
 
     def _may_be_alive(self, template):
-        if locks.are_shared() or template.filled_by == self._host:
+        if (template.lock_domain == locks.domain() or
+                template.filled_by == self._host):
             return False
         return (template.filled_at is not None and
                 self._clock.now() - template.filled_at < _LONGEST_FILL)

@@ -13,7 +13,10 @@
 """Locks across threads, processes and hosts, by Cinder's coordination."""
 
 import contextlib
+import hashlib
+import os
 import random
+import socket
 import threading
 import urllib.parse
 
@@ -92,6 +95,26 @@ def are_shared():
     """
     scheme = urllib.parse.urlsplit(CONF.coordination.backend_url).scheme
     return scheme not in _LOCAL_SCHEMES
+
+
+def domain():
+    """Name the place where locks are; who has the same one has them in common.
+
+    :returns: 16 letters and digits, or None for locks that all hosts share
+    """
+    if are_shared():
+        return None
+    path = urllib.parse.urlsplit(CONF.coordination.backend_url).path
+    place = [socket.gethostname(), os.path.realpath(path)]
+    try:
+        status = os.stat(path)
+    except OSError:
+        # Not a file, or not there yet.
+        pass
+    else:
+        # Two containers may have the same names for different places.
+        place += [str(status.st_dev), str(status.st_ino)]
+    return hashlib.sha256(' '.join(place).encode()).hexdigest()[:16]
 
 
 def for_image(cluster_id, image_id):

@@ -27,6 +27,7 @@ from cinder.volume.drivers.solidfire_template_cache import accounts
 from cinder.volume.drivers.solidfire_template_cache import clock as clocks
 from cinder.volume.drivers.solidfire_template_cache import element
 from cinder.volume.drivers.solidfire_template_cache import errors
+from cinder.volume.drivers.solidfire_template_cache import locks
 from cinder.volume.drivers.solidfire_template_cache import template as tpl
 
 LOG = logging.getLogger(__name__)
@@ -113,7 +114,7 @@ class TemplateStore(object):
     def plan(self, image, fill_id, filled_by, signature_verified):
         """Return a template that is about to be filled, for `create`."""
         return tpl.new(image, fill_id, filled_by, signature_verified,
-                       self._clock.now())
+                       self._clock.now(), locks.domain())
 
     def create(self, template, size, enable_512e):
         """Create the volume of a template that is about to be filled.

@@ -63,6 +63,8 @@ class Template(object):
     :ivar filled_at: when that began, by its clock; None when unreadable
     :ivar last_used: the use that was recorded last; None when unreadable
     :ivar signature_verified: None when signatures were not looked at
+    :ivar lock_domain: the place of the lock under which it was filled, see
+        :func:`locks.domain`
     """
 
     volume_id: int
@@ -76,6 +78,7 @@ class Template(object):
     filled_at: typing.Optional[datetime.datetime]
     last_used: typing.Optional[datetime.datetime]
     signature_verified: typing.Optional[bool]
+    lock_domain: typing.Optional[str] = None
 
     @property
     def usable(self):
@@ -141,6 +144,7 @@ class Template(object):
             'filled_by': self.filled_by,
             'filled_at': _write_time(self.filled_at),
             'last_used': _write_time(self.last_used),
+            'lock_domain': self.lock_domain,
         }}
 
 
@@ -158,7 +162,8 @@ def host_mark(host):
     return ascii(host).strip('\'"')[:64]
 
 
-def new(image, fill_id, filled_by, signature_verified, now):
+def new(image, fill_id, filled_by, signature_verified, now,
+        lock_domain=None):
     """Return a template about to be filled; it has no volume yet.
 
     :param now: an aware datetime, as in the functions that follow
@@ -168,7 +173,7 @@ def new(image, fill_id, filled_by, signature_verified, now):
         state=State.FILLING,
         image=image, fill_id=fill_id, filled_by=host_mark(filled_by),
         filled_at=_in_seconds(now), last_used=_in_seconds(now),
-        signature_verified=signature_verified)
+        signature_verified=signature_verified, lock_domain=lock_domain)
 
 
 def published(template, now):
@@ -248,13 +253,15 @@ def from_volume(volume, image_id):
     except (ValueError, TypeError):
         return None
     verified = data.get('signature_verified')
+    lock_domain = data.get('lock_domain')
     return Template(
         volume_id=volume.id, size=volume.size, active=volume.active,
         read_only=volume.access == 'readOnly', state=state, image=image,
         fill_id=data['fill_id'], filled_by=str(data.get('filled_by')),
         filled_at=images.read_time(data.get('filled_at')),
         last_used=images.read_time(data.get('last_used')),
-        signature_verified=verified if isinstance(verified, bool) else None)
+        signature_verified=verified if isinstance(verified, bool) else None,
+        lock_domain=lock_domain if isinstance(lock_domain, str) else None)
 
 
 def _read_image(data):

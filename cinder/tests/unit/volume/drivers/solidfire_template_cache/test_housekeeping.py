@@ -85,6 +85,11 @@ class DeadFillTestCase(house.HouseTestCase):
         self.run_round()
         self.assertEqual([], self.left())
 
+    def test_run_removes_a_fill_under_locks_in_the_same_place(self):
+        self.plant_fill(filled_by='elsewhere', lock_domain=locks.domain())
+        self.run_round()
+        self.assertEqual([], self.templates())
+
     def test_run_removes_a_fill_of_another_host_when_locks_are_shared(self):
         self.plant_fill(filled_by='elsewhere')
         self.share_locks()

@@ -248,6 +248,34 @@ class SharedTestCase(test.TestCase):
         self.override_config('backend_url', url, group='coordination')
         self.assertIs(expected, locks.are_shared())
 
+    def domain(self, url):
+        self.override_config('backend_url', url, group='coordination')
+        return locks.domain()
+
+    def test_domain_of_shared_locks(self):
+        self.assertIsNone(self.domain('redis://10.0.0.1:6379'))
+
+    def test_domain_of_files(self):
+        first, second = [self.useFixture(fixtures.TempDir()).path
+                         for _i in range(2)]
+        found = self.domain('file://' + first)
+        self.assertRegex(found, r'^[0-9a-f]{16}$')
+        for same in ('', '/', '?timeout=5'):
+            self.assertEqual(found, self.domain('file://%s%s'
+                                                % (first, same)))
+        self.assertNotEqual(found, self.domain('file://' + second))
+
+    def test_domain_of_files_of_the_same_name_elsewhere(self):
+        url = 'file://' + self.useFixture(fixtures.TempDir()).path
+        found = self.domain(url)
+        with mock.patch.object(locks.socket, 'gethostname', autospec=True,
+                               return_value='another host'):
+            self.assertNotEqual(found, self.domain(url))
+
+    def test_domain_of_files_in_no_directory_yet(self):
+        self.assertRegex(self.domain('file:///not/there'),
+                         r'^[0-9a-f]{16}$')
+
 
 class NameTestCase(test.TestCase):
 

@@ -189,7 +189,8 @@ class AttributesTestCase(test.TestCase):
                 'virtual_size': 5 * units.Mi, 'signature_verified': False,
                 'fill_id': FILL_ID, 'filled_by': 'host',
                 'filled_at': '2026-02-03T04:05:06+00:00',
-                'last_used': '2026-02-03T04:05:06+00:00'}},
+                'last_used': '2026-02-03T04:05:06+00:00',
+                'lock_domain': None}},
             template.attributes())
 
     def test_attributes_without_hash(self):
