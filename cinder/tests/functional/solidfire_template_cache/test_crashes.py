@@ -170,7 +170,11 @@ class AccessGroupTestCase(Refill):
 
     def check_end(self):
         super().check_end()
-        self.assertEqual({}, self.sim.cluster.access_groups)
+        # The hosts here are on one machine but have initiators of their
+        # own: the group of the one that died may stay, with nothing in it.
+        groups = self.sim.cluster.access_groups
+        self.assertEqual([], [group for group in groups.values()
+                              if group.volume_ids])
 
 
 @ddt.ddt

@@ -316,7 +316,7 @@ class Housekeeper(object):
 
     def _may_be_alive(self, template):
         if (template.lock_domain == locks.domain() or
-                template.filled_by == self._host):
+                self._is_of_this_machine(template)):
             return False
         return (template.filled_at is not None and
                 self._clock.now() - template.filled_at < _LONGEST_FILL)
@@ -335,11 +335,17 @@ class Housekeeper(object):
 
     def _detach_own(self, template):
         """Make an end of an attachment that a dead process has left."""
-        if not template.active or template.filled_by != self._host:
+        if not template.active or not self._is_of_this_machine(template):
             return
         volume = self._store.volume_of(template)
         if volume is not None:
             self._detach(self._store.account(), volume)
+
+    def _is_of_this_machine(self, template):
+        # Hosts with their locks in one directory are on one machine.
+        return (template.filled_by == self._host or
+                template.lock_domain is not None and
+                template.lock_domain == locks.domain())
 
     def _retire_idle(self, template, why):
         """Remove a template unless it is in use; tell whether it was."""
