@@ -175,6 +175,7 @@ class AccessGroupTestCase(Refill):
         groups = self.sim.cluster.access_groups
         self.assertEqual([], [group for group in groups.values()
                               if group.volume_ids])
+        groups.clear()
 
 
 @ddt.ddt
