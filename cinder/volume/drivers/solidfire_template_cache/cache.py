@@ -349,8 +349,11 @@ class TemplateCache(object):
 
     def _remember(self, template):
         with self._changed:
-            self._remembered[template.image.id] = template
-            self._changed.notify_all()
+            # Each hit comes here; those who wait for a template, and try
+            # its lock when woken, need not know of hits.
+            if self._remembered.get(template.image.id) != template:
+                self._remembered[template.image.id] = template
+                self._changed.notify_all()
 
     def _forget(self, template):
         with self._changed:

@@ -119,8 +119,14 @@ class CloneScheduler(object):
 
         :raises errors.ElementError: when the cluster does not tell
         """
-        return (self._turnstile.is_used(source_id) or
-                bool(self._client.list_running_clones(source_id)))
+        return source_id in self.sources()
+
+    def sources(self):
+        """Return the ids of volumes that are cloned, or about to be here.
+
+        :raises errors.ElementError: when the cluster does not tell
+        """
+        return self._turnstile.keys() | self._client.list_clone_sources()
 
     def wait_idle(self, source_id):
         """Wait until no clone of a volume is running, on any host.

@@ -237,14 +237,23 @@ class ElementClient(object):
         :param source_id: only those of clones of this volume
         :rtype: set of int
         """
-        def read(reply):
-            return {job.get('dstVolumeID')
-                    for job in wire.read_list(reply['syncJobs'])
-                    if isinstance(job, dict) and
-                    job.get('type') == 'clone' and
-                    source_id in (None, job.get('srcVolumeID'))}
+        return self._list_clones(
+            'dstVolumeID',
+            lambda job: source_id in (None, job.get('srcVolumeID')))
 
-        return self._call('ListSyncJobs', {}, read)
+    def list_clone_sources(self):
+        """Return the ids of the volumes that are being cloned.
+
+        :rtype: set of int
+        """
+        return self._list_clones('srcVolumeID', lambda job: True)
+
+    def _list_clones(self, member, wanted):
+        """Return one member of each running clone that is wanted."""
+        return self._call('ListSyncJobs', {}, lambda reply: {
+            job.get(member) for job in wire.read_list(reply['syncJobs'])
+            if isinstance(job, dict) and job.get('type') == 'clone' and
+            wanted(job)})
 
     def get_clones_per_volume(self):
         """Return how many clones of one volume may run at a time."""

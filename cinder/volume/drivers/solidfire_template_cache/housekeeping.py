@@ -139,7 +139,7 @@ class Housekeeper(object):
             left.extend(group)
         return left
 
-    def _evict(self, kept, more=0, more_bytes=0, own_image=None):
+    def _evict(self, kept, more, more_bytes, own_image):
         """Remove templates until there is room for so much more.
 
         None goes when that would not be enough.
@@ -169,12 +169,12 @@ class Housekeeper(object):
         :param stuck: ids of volumes that could not be removed
         """
         left, victims = list(kept), []
+        busy = stuck | self._scheduler.sources()
         for template in sorted(kept, key=lambda each: (
                 each.image.id != own_image, self._uses.last(each))):
             if self._bounds.hold(left, more, more_bytes):
                 return victims
-            if (template.ready and template.volume_id not in stuck and
-                    not self._scheduler.is_cloning(template.volume_id)):
+            if template.ready and template.volume_id not in busy:
                 victims.append(template)
                 left.remove(template)
         return victims if self._bounds.hold(left, more, more_bytes) else []

@@ -67,10 +67,10 @@ class Turnstile(object):
                 if not line.waiting and not line.inside:
                     self._lines.pop(key, None)
 
-    def is_used(self, key):
-        """Tell whether anybody waits for, or has, a turn with that key."""
+    def keys(self):
+        """Return the keys for which anybody waits for, or has, a turn."""
         with self._changed:
-            return key in self._lines
+            return set(self._lines)
 
     def _await_turn(self, place, limit, deadline):
         line = place.line
