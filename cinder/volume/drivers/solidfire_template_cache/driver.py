@@ -42,6 +42,7 @@ from cinder.volume.drivers.solidfire_template_cache import locks
 from cinder.volume.drivers.solidfire_template_cache import masking
 from cinder.volume.drivers.solidfire_template_cache import options
 from cinder.volume.drivers.solidfire_template_cache import parts
+from cinder.volume.drivers.solidfire_template_cache import sessions
 from cinder.volume.drivers.solidfire_template_cache import telling
 from cinder.volume.drivers.solidfire_template_cache import template as tpl
 from cinder.volume.drivers.solidfire_template_cache import transport
@@ -337,11 +338,12 @@ class SolidFireDriver(solidfire.SolidFireDriver):
         with self._template_lock:
             if key not in self._template_caches:
                 self._template_caches[key] = self._assemble(
-                    cluster['uuid'], self._new_client(endpoint))
+                    cluster, self._new_client(endpoint))
             return self._template_caches[key]
 
-    def _assemble(self, cluster_id, client):
+    def _assemble(self, cluster, client):
         conf = self.configuration
+        cluster_id = cluster['uuid']
         return parts.Parts(
             conf, cluster_id, client, self._template_clock,
             account_name=self._get_sf_account_name(
@@ -349,7 +351,9 @@ class SolidFireDriver(solidfire.SolidFireDriver):
             volumes_per_account=self.max_volumes_per_account,
             host=volume_utils.extract_host(self.host or CONF.host, 'host'),
             attached=functools.partial(self._attached, cluster_id),
-            detach=functools.partial(self._detach_leftover, cluster_id))
+            detach=functools.partial(self._detach_leftover, cluster_id),
+            host_sessions=sessions.TemplateSessions(
+                cluster.get('uniqueID'), cluster['svip'], conf))
 
     def _new_client(self, endpoint):
         return element.ElementClient(endpoint, self._template_clock)

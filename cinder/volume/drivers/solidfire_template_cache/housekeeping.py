@@ -55,10 +55,11 @@ class Housekeeper(object):
     :param host: the name of this host, as templates tell who filled them
     :param detach: a callable(account, volume) that makes an end of what a
         process of this host, which died, has attached
+    :param sessions: this host's :class:`sessions.TemplateSessions`
     """
 
     def __init__(self, cluster_id, store, scheduler, bounds, uses, host,
-                 detach, clock):
+                 detach, sessions, clock):
         self._cluster_id = cluster_id
         self._store = store
         self._scheduler = scheduler
@@ -66,6 +67,7 @@ class Housekeeper(object):
         self._uses = uses
         self._host = tpl.host_mark(host)
         self._detach = detach
+        self._sessions = sessions
         self._clock = clock
         # Ids of volumes; adding to a set is atomic.
         self._reported = set()
@@ -193,6 +195,8 @@ class Housekeeper(object):
 
         :raises errors.ElementError: the cluster does not tell what there is
         """
+        self._sessions.end_dead(
+            lambda volume_id: self._store.find_volume(volume_id) is not None)
         with locks.held(locks.for_housekeeping(self._cluster_id)) as acquired:
             if acquired:
                 self._run(self._clock.monotonic() + _ROUND_SECONDS)
@@ -337,7 +341,7 @@ class Housekeeper(object):
         """Make an end of an attachment that a dead process has left."""
         if not template.active or not self._is_of_this_machine(template):
             return
-        volume = self._store.volume_of(template)
+        volume = self._store.find_volume(template.volume_id)
         if volume is not None:
             self._detach(self._store.account(), volume)
 

@@ -38,10 +38,11 @@ class Parts(object):
     :param host: the name of this host, without that of a backend
     :param attached: as for :class:`filler.TemplateFiller`
     :param detach: as for :class:`housekeeping.Housekeeper`
+    :param host_sessions: as for :class:`housekeeping.Housekeeper`
     """
 
     def __init__(self, conf, cluster_id, client, clock, account_name,
-                 volumes_per_account, host, attached, detach):
+                 volumes_per_account, host, attached, detach, host_sessions):
         templates = store.TemplateStore(client, account_name, clock)
         scheduler = clones.CloneScheduler(
             client, facts.ClusterFacts(client, clock),
@@ -51,7 +52,7 @@ class Parts(object):
         self.client = client
         self.housekeeper = housekeeping.Housekeeper(
             cluster_id, templates, scheduler, _read_bounds(conf), last_uses,
-            host, detach, clock)
+            host, detach, host_sessions, clock)
         self.filler = filler.TemplateFiller(
             templates, attached, conf.volume_dd_blocksize,
             conf.sf_emulate_512, self.housekeeper, host)

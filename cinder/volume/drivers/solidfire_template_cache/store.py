@@ -103,9 +103,9 @@ class TemplateStore(object):
                 templates.append(template)
         return templates, strangers
 
-    def volume_of(self, template):
-        """Return the :class:`wire.Volume` of a template, or None."""
-        return self._client.find_volume(template.volume_id)
+    def find_volume(self, volume_id):
+        """Return a :class:`wire.Volume`; None when absent or deleted."""
+        return self._client.find_volume(volume_id)
 
     def block_space(self):
         """Return the cluster's bytes of block storage, used and in all."""
