@@ -10,12 +10,9 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The way to a cluster, against a real server: HTTPS, replies, secrets."""
+"""The way to a cluster: TLS, authentication, connections."""
 
 import base64
-import dataclasses
-import gzip
-import json
 import threading
 import warnings
 
@@ -26,30 +23,13 @@ import trustme
 from urllib3 import connectionpool
 from werkzeug import wrappers
 
-from cinder.tests.element_simulator import application
+from cinder.tests.unit.volume.drivers.solidfire_template_cache import answers
 from cinder.tests.unit.volume.drivers.solidfire_template_cache import clients
 from cinder.volume.drivers.solidfire_template_cache import errors
-from cinder.volume.drivers.solidfire_template_cache import transport
-
-PASSWORD = clients.PASSWORD
-SECRET = clients.SECRET
-HTML = '<html><body>Service Unavailable</body></html>'
-
-
-class TransportTestCase(clients.ClientTestCase):
-
-    def setUp(self):
-        super().setUp()
-        self.log = clients.Log(self, name='')
-
-    def answer(self, respond):
-        """Let the server answer by a function from request to response."""
-        self.mock_object(application.Application, '_route',
-                         lambda _self, request: respond(request))
 
 
 @ddt.ddt
-class ConnectionTestCase(TransportTestCase):
+class ConnectionTestCase(answers.TransportTestCase):
     """TLS, authentication, connections."""
 
     def test_tls_verified_with_the_authority_s_file(self):
@@ -159,7 +139,8 @@ class ConnectionTestCase(TransportTestCase):
 
         self.answer(respond)
         self.client._call('GetLimits', {})
-        login = base64.b64encode(b'admin:' + PASSWORD.encode()).decode()
+        login = base64.b64encode(
+            b'admin:' + clients.PASSWORD.encode()).decode()
         self.assertEqual([('POST', '/json-rpc/1.0', 'application/json-rpc',
                            'Basic ' + login)], seen)
 
@@ -173,7 +154,8 @@ class ConnectionTestCase(TransportTestCase):
             self.assertNotIn('a wrong password', text)
 
     def test_forbidden(self):
-        self.sim.faults.add(method='ListVolumes', http_status=403, body=HTML)
+        self.sim.faults.add(method='ListVolumes', http_status=403,
+                            body=answers.HTML)
         self.assert_fails(errors.AccessDenied, self.client.list_volumes, 'v')
         self.assertEqual(1, self.sim.calls.count())
 
@@ -183,7 +165,7 @@ class ConnectionTestCase(TransportTestCase):
 
         def respond(request):
             asked.append(request.path)
-            return wrappers.Response(HTML, status, {
+            return wrappers.Response(answers.HTML, status, {
                 'Location': self.sim.url + '/elsewhere'})
 
         self.answer(respond)
@@ -227,252 +209,3 @@ class ConnectionTestCase(TransportTestCase):
         self.client.create_volume('v', account.id, units.Gi, True, {})
         self.assertEqual(2, len(self.clock.slept))
         self.assertEqual(1, len(self.sim.cluster.volumes))
-
-
-@ddt.ddt
-class ReplyTestCase(TransportTestCase):
-    """Replies that are not what they ought to be."""
-
-    def test_unknown_version_is_an_unexpected_reply(self):
-        self.sim.cluster.versions = ['1.0', '6.0']
-        exc = self.assert_fails(errors.UnexpectedReply,
-                                self.client.list_volumes, 'v')
-        self.assertEqual('HTTP404', exc.name)
-
-    @ddt.data(400, 404, 405)
-    def test_client_error_in_html_is_final(self, status):
-        self.sim.faults.add(method='GetLimits', http_status=status, body=HTML)
-        exc = self.assert_fails(errors.UnexpectedReply,
-                                self.client.get_clones_per_volume)
-        self.assertEqual('HTTP%s' % status, exc.name)
-        self.assertEqual([], self.clock.slept)
-
-    @ddt.data({'http_status': 500, 'body': HTML},
-              {'http_status': 502, 'body': HTML},
-              {'http_status': 503, 'body': ''},
-              {'http_status': 200, 'body': HTML},
-              {'http_status': 200, 'body': '{"id": 1, "result": {"clon'},
-              {'http_status': 200, 'body': ''},
-              {'http_status': 200, 'body': 'null'},
-              {'http_status': 200, 'body': '[]'},
-              {'http_status': 200, 'body': '5'},
-              {'drop': True}, {'drop': True, 'when': 'after'})
-    def test_reply_lost_is_asked_for_again(self, fault):
-        self.sim.faults.add(method='GetLimits', times=2, **fault)
-        self.assertEqual(2, self.client.get_clones_per_volume())
-        self.assertEqual(3, self.sim.calls.count())
-        self.assertEqual(2, len(self.clock.slept))
-
-    def test_reply_cut_short_on_the_wire(self):
-        self.answer(lambda request: wrappers.Response(
-            '{"result"', headers={'Content-Length': '200'}))
-        exc = self.assert_fails(errors.ReplyLost, self.client.create_volume,
-                                'v', 1, units.Gi, True, {})
-        self.assertIs(errors.Kind.LOST, exc.kind)
-
-    @ddt.data({}, {'result': None}, {'result': []}, {'result': 'yes'},
-              {'id': 5}, {'error': None})
-    def test_reply_without_result(self, document):
-        self.sim.faults.add(method='GetLimits', http_status=200,
-                            body=dict(document, id=1))
-        self.assert_fails(errors.UnexpectedReply,
-                          self.client.get_clones_per_volume)
-
-    @ddt.data('text', ['list'], 5)
-    def test_reply_with_odd_error(self, value):
-        self.sim.faults.add(method='GetLimits', http_status=200,
-                            body={'id': 1, 'error': value})
-        self.assert_fails(errors.UnexpectedReply,
-                          self.client.get_clones_per_volume)
-
-    def test_reply_with_error_and_other_status(self):
-        self.sim.faults.add(
-            method='GetLimits', http_status=500,
-            body={'error': {'name': 'xNew', 'message': 'm', 'code': 500}})
-        exc = self.assert_fails(errors.ApiError,
-                                self.client.get_clones_per_volume)
-        self.assertEqual(('xNew', 'm', 500), (exc.name, exc.reason, exc.code))
-
-
-@ddt.ddt
-class LimitsTestCase(TransportTestCase):
-    """Replies without end, in size or in time."""
-
-    PIECE = b' ' * 2 ** 16
-
-    def setUp(self):
-        super().setUp()
-        self.sent_bytes = 0
-
-    def stream(self, piece, size=None):
-        """Let the server send a piece again and again.
-
-        :param size: of the whole, if that is told in advance; the server
-            ends of itself only when this is reached
-        """
-        def pieces():
-            while size is None or self.sent_bytes < size:
-                self.sent_bytes += len(piece)
-                yield piece
-
-        headers = {} if size is None else {'Content-Length': str(size)}
-        self.answer(lambda request: wrappers.Response(
-            pieces(), headers=headers))
-
-    def assert_given_up(self, name):
-        exc = self.assert_fails(errors.ReplyLost, self.client.create_volume,
-                                'v', 1, units.Gi, True, {})
-        self.assertEqual(name, exc.name)
-
-    @ddt.data(None, 2 ** 30)
-    def test_reply_without_end_is_not_read_to_it(self, size):
-        self.stream(self.PIECE, size=size)
-        self.assert_given_up('OversizedReply')
-        # What lies in buffers on the way is sent as well.
-        self.assertLess(self.sent_bytes, 48 * units.Mi)
-
-    def test_reply_that_is_as_long_as_may_be_is_read(self):
-        self.mock_object(transport, '_LONGEST_REPLY', 200000)
-        reply = json.dumps({'result': {'cloneJobsPerVolumeMax': 5}})
-        self.answer(lambda request: wrappers.Response(
-            reply.ljust(200000)))
-        self.assertEqual(5, self.client.get_clones_per_volume())
-        self.answer(lambda request: wrappers.Response(
-            reply.ljust(200001)))
-        self.assert_given_up('OversizedReply')
-
-    def test_reply_of_a_full_account_is_read(self):
-        # 2000 volumes with 4 KiB each.
-        self.stream(b' ' * units.Mi, size=8 * units.Mi)
-        exc = self.assert_fails(errors.ReplyLost, self.client.create_volume,
-                                'v', 1, units.Gi, True, {})
-        self.assertIn('not JSON', exc.reason)
-
-    @ddt.data(None, 5000)
-    def test_reply_that_trickles_is_given_up(self, size):
-        # A byte now and then, so that no read takes the whole time.
-        release = threading.Event()
-        self.addCleanup(release.set)
-
-        def pieces():
-            yield b' '
-            # The other bytes are far off; a client that has noticed how
-            # late it is does not wait for them.
-            release.wait(60)
-
-        headers = {} if size is None else {'Content-Length': str(size)}
-        self.answer(lambda request: wrappers.Response(
-            pieces(), headers=headers))
-        self.client = self.new_client(timeout=5)
-        monotonic = self.clock.monotonic
-
-        def hurry():
-            self.clock.advance(6)
-            return monotonic()
-
-        self.mock_object(self.clock, 'monotonic', hurry)
-        self.assert_given_up('SlowReply')
-
-    def test_reply_that_takes_some_seconds_is_read(self):
-        reply = json.dumps(
-            {'result': {'cloneJobsPerVolumeMax': 5}}).encode()
-
-        def pieces():
-            for place in range(len(reply)):
-                self.clock.advance(0.5)
-                yield reply[place:place + 1]
-
-        self.answer(lambda request: wrappers.Response(pieces()))
-        self.assertEqual(5, self.client.get_clones_per_volume())
-
-    def test_reply_that_is_compressed_counts_by_what_it_becomes(self):
-        # 64 MiB become 64 KiB.
-        body = gzip.compress(b' ' * (64 * units.Mi))
-        self.answer(lambda request: wrappers.Response(
-            body, headers={'Content-Encoding': 'gzip'}))
-        self.assert_given_up('OversizedReply')
-
-    def test_reply_without_end_closes_the_connection(self):
-        self.stream(self.PIECE)
-        self.assert_given_up('OversizedReply')
-        self.answer(lambda request: wrappers.Response(
-            '{"result": {"cloneJobsPerVolumeMax": 7}}'))
-        self.assertEqual(7, self.client.get_clones_per_volume())
-        self.assertEqual(2, self.sim.server.connections)
-
-
-class SecretsTestCase(TransportTestCase):
-    """No password and no CHAP secret anywhere but on the wire."""
-
-    def assert_clean(self, *texts):
-        for text in texts + (self.log.text,):
-            self.assertNotIn(PASSWORD, text)
-            self.assertNotIn(SECRET, text)
-
-    @staticmethod
-    def _texts(exc):
-        """Return all that may be printed of an error, causes included."""
-        texts = []
-        while exc is not None:
-            texts.extend((str(exc), repr(exc), repr(exc.args)))
-            exc = exc.__cause__ or exc.__context__
-        return texts
-
-    def test_repr_of_client_and_endpoint(self):
-        endpoint = self.client._transport._endpoint
-        self.assert_clean(repr(self.client), repr(self.client._transport),
-                          repr(endpoint), str(dataclasses.replace(endpoint)))
-
-    def test_log_of_success(self):
-        account = self.make_account()
-        self.assertEqual(SECRET, account.target_secret)
-        # It was logged, but for the secrets.
-        self.assertIn('AddAccount', self.log.text)
-        self.assertIn("'username': 'tenant'", self.log.text)
-        self.assertIn("'targetSecret': '***'", self.log.text)
-        self.assert_clean(repr(account), str(account))
-
-    def test_message_of_the_cluster_that_quotes_secrets(self):
-        for name in ('xDBVersionMismatch', 'xInvalidParameter'):
-            self.sim.faults.add(
-                method='AddAccount', error=name,
-                message='%s is bad, said %s' % (SECRET, PASSWORD))
-        exc = self.assert_fails(errors.ApiError, self.client.add_account,
-                                'tenant', SECRET)
-        self.assertEqual('*** is bad, said ***', exc.reason)
-        self.assert_clean(*self._texts(exc))
-
-    def test_failures_of_every_kind(self):
-        for fault in ({'drop': True}, {'http_status': 404, 'body': SECRET},
-                      {'http_status': 200, 'body': SECRET},
-                      {'http_status': 401, 'body': PASSWORD},
-                      {'http_status': 200, 'body': {'result': SECRET}},
-                      {'http_status': 200, 'body': {'error': SECRET}}):
-            self.sim.faults.clear()
-            self.sim.faults.add(method='AddAccount', times=None, **fault)
-            exc = self.assertRaises(errors.ElementError,
-                                    self.client.add_account, 'tenant',
-                                    SECRET)
-            self.assert_clean(*self._texts(exc), repr(vars(exc)))
-
-    def test_failures_to_connect(self):
-        wrong = self.new_client(verify=True)
-        exc = self.assert_fails(errors.AccessDenied, wrong.add_account,
-                                'tenant', SECRET)
-        self.assert_clean(*self._texts(exc))
-        self.sim.server.stop()
-        exc = self.assert_fails(errors.NotSent, self.client.add_account,
-                                'tenant', SECRET)
-        self.assert_clean(*self._texts(exc))
-
-    def test_account_that_cannot_be_read(self):
-        for member, value in (('accountID', None), ('username', 5),
-                              ('targetSecret', [SECRET])):
-            account = {'accountID': 1, 'username': 'tenant',
-                       'targetSecret': SECRET, 'initiatorSecret': SECRET}
-            account[member] = value
-            self.sim.faults.add(method='GetAccountByName', http_status=200,
-                                body={'result': {'account': account}})
-            exc = self.assert_fails(errors.UnexpectedReply,
-                                    self.client.get_account, 'tenant')
-            self.assert_clean(*self._texts(exc))

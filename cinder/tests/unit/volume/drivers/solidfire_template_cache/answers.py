@@ -1,0 +1,30 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""What the tests of the way to a cluster share: answers, the log."""
+
+from cinder.tests.element_simulator import application
+from cinder.tests.unit.volume.drivers.solidfire_template_cache import clients
+
+HTML = '<html><body>Service Unavailable</body></html>'
+
+
+class TransportTestCase(clients.ClientTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.log = clients.Log(self, '')
+
+    def answer(self, respond):
+        """Let the server answer by a function from request to response."""
+        self.mock_object(application.Application, '_route',
+                         lambda _self, request: respond(request))
