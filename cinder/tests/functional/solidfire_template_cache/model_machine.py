@@ -291,7 +291,7 @@ class Machine(stateful.RuleBasedStateMachine):
             model_update = host.run(functools.partial(
                 solidfire.SolidFireDriver.create_volume,
                 volume=request.volume))
-        except solidfire.DuplicateSfVolumeNames:
+        except solidfire.SolidFireDuplicateVolumeNames:
             # Only what could not be removed, and was told of.
             self.test.assertRegex(' '.join(told), _TELLS)
         else:
