@@ -179,6 +179,13 @@ class Cluster:
         return [volume for volume in self.volumes.values()
                 if volume.account_id == account_id]
 
+    def volumes_named(self, prefix):
+        """Return the volumes, deleted ones too, whose name begins so."""
+        self.advance()
+        with self.lock:
+            return [volume for volume in self.volumes.values()
+                    if volume.name.startswith(prefix)]
+
     def snapshots_of(self, volume_id):
         return [snapshot for snapshot in self.snapshots.values()
                 if snapshot.volume_id == volume_id]

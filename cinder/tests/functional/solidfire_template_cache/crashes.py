@@ -21,12 +21,10 @@ import os
 import traceback
 
 from oslo_utils import timeutils
-from oslo_utils import units
 from oslo_utils import uuidutils
 
-from cinder.tests.element_simulator import fixture as simulator
 from cinder.tests.functional.solidfire_template_cache import processes
-from cinder.tests.unit import test
+from cinder.tests.functional.solidfire_template_cache import service_tests
 from cinder.volume.drivers.solidfire_template_cache import template as tpl
 
 EACH_SEQUEL = bool(os.environ.get('TEMPLATE_CACHE_SOAK'))
@@ -51,9 +49,6 @@ that knows its way.
 # longer until a host is known to be down.
 AGE = 90
 
-# A clone is done at the first look, so that all runs have the same calls.
-_CLONE_SECONDS = 0.05
-
 # All that may be complained of: the hosts of these tests share their locks by
 # files, which is not for operators, and a volume that is to be deleted may not
 # have come to be.
@@ -62,7 +57,7 @@ _EXPECTED = ('Set backend_url in [coordination]',
              'delete_volume')
 
 
-class CrashTestCase(test.TestCase):
+class CrashTestCase(service_tests.ServicesTestCase):
     """Two hosts of one cluster, of which one dies again and again.
 
     :ivar mortal: the host that dies, as the process that it is now
@@ -72,12 +67,11 @@ class CrashTestCase(test.TestCase):
     OPTIONS = {}
     """Of the back end's section."""
 
+    # A clone is done at the first look, so that all runs have the same calls.
+    CLONE_SECONDS = 0.05
+
     def setUp(self):
         super().setUp()
-        self.sim = self.useFixture(simulator.ElementSimulator(
-            clone_seconds=_CLONE_SECONDS))
-        self.services = self.useFixture(processes.Services(self.sim))
-        self.images = self.services.images
         self._contents = itertools.count()
         self._data = {}
         self._half_cloned, self._removed_attached = [], []
@@ -219,7 +213,7 @@ class CrashTestCase(test.TestCase):
         """
         for volume in self.volumes(tpl.NAME_PREFIX):
             if volume.status == 'active' and _state_of(volume) == 'filling':
-                os.truncate(self._path_of(volume), 0)
+                os.truncate(self.path_of(volume), 0)
                 self.shortened.add(volume.volume_id)
 
     # The steps of the sequels
@@ -287,14 +281,6 @@ class CrashTestCase(test.TestCase):
 
     # What must be so
 
-    def volumes(self, prefix):
-        """Return the volumes on the cluster, deleted ones too, by name."""
-        cluster = self.sim.cluster
-        cluster.advance()
-        with cluster.lock:
-            return [volume for volume in cluster.volumes.values()
-                    if volume.name.startswith(prefix)]
-
     def purge(self, name):
         """Remove a deleted volume, as the cluster does after some hours."""
         for volume in self.volumes(name):
@@ -303,15 +289,7 @@ class CrashTestCase(test.TestCase):
                 self.sim.cluster.forget_volume(volume.volume_id)
 
     def assert_created(self, answer):
-        """Check that a request has made its one volume, and whole."""
-        self.assertEqual((None, 'available', False), (
-            answer['error'], answer['status'], answer['rescheduled']))
-        volume, = self.volumes('UUID-' + answer['volume_id'])
-        self.assertEqual(str(volume.volume_id),
-                         answer['provider_id'].split()[0])
-        self.assertEqual(('active', 'readWrite', units.Gi), (
-            volume.status, volume.access, volume.size))
-        self.assertTrue(self._holds(volume, self.data_of(self.image)))
+        self.assert_made(answer, self.data_of(self.image))
         self.made.add(answer['volume_id'])
 
     def assert_no_remains(self):
@@ -324,23 +302,18 @@ class CrashTestCase(test.TestCase):
         names = [volume.name for volume in templates]
         self.assertEqual(sorted(set(names)), sorted(names))
 
-    def assert_no_temporary_files(self, host):
-        directory = os.path.join(host.state_path, 'conversion')
-        self.assertEqual([], os.listdir(directory)
-                         if os.path.exists(directory) else [])
-
     def check_end(self):
         self.assert_no_remains()
         template, = self.volumes(tpl.name_for(self.image['id']))
-        self.assertTrue(self._holds(template, self.data_of(self.image)))
+        self.assertTrue(self.holds(template, self.data_of(self.image)))
         self.assertEqual(
             sorted('UUID-' + volume_id for volume_id in self.made),
             sorted(volume.name for volume in self.volumes('UUID-')))
         self.assertEqual([], self.sim.cluster.jobs.running())
         self.assertEqual([], self._half_cloned)
         self.assertEqual([], self._removed_attached)
+        self.assert_no_temporary_files(*self.hosts.values())
         for name, host in self.hosts.items():
-            self.assert_no_temporary_files(host)
             self.assertEqual(self._told[name], self._complaints_of(host))
 
     @staticmethod
@@ -355,23 +328,14 @@ class CrashTestCase(test.TestCase):
             return
         data = self._data[mark['image_id'], timeutils.parse_isotime(
             mark['image_updated_at'])]
-        if not self._holds(source, data):
+        if not self.holds(source, data):
             self._half_cloned.append(source.volume_id)
 
     def _watch_removal(self, volume):
         """Note a removal of what a dead process may have attached."""
         if volume.volume_id in self.shortened and (
-                os.path.getsize(self._path_of(volume)) < volume.size):
+                os.path.getsize(self.path_of(volume)) < volume.size):
             self._removed_attached.append(volume.volume_id)
-
-    def _path_of(self, volume):
-        return self.sim.cluster.files.path('volume-%d' % volume.volume_id)
-
-    def _holds(self, volume, data):
-        """Tell whether a volume begins with data, and is empty after."""
-        with open(self._path_of(volume), 'rb') as source:
-            return (source.read(len(data)) == data and
-                    not source.read(units.Mi).strip(b'\0'))
 
 
 def _state_of(volume):

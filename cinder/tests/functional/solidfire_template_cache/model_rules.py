@@ -13,13 +13,13 @@
 
 import datetime
 import json
-import logging
 import os
 
 from oslo_utils import timeutils
 from oslo_utils import units
 
 from cinder.tests.unit.volume.drivers.solidfire_template_cache import base
+from cinder.tests.unit.volume.drivers.solidfire_template_cache import clients
 from cinder.volume.drivers.solidfire_template_cache import template as tpl
 
 LOOK = 48 * units.Ki
@@ -33,17 +33,6 @@ IDLE_DAYS = 1
 """Bounds of the templates in the model."""
 
 
-class Records(logging.Handler):
-    """Keeps the text of all that is logged, down to debug level."""
-
-    def __init__(self):
-        super().__init__(logging.DEBUG)
-        self.texts = []
-
-    def emit(self, record):
-        self.texts.append(self.format(record))
-
-
 class Rules(object):
     """Looks at the whole cluster.
 
@@ -53,7 +42,8 @@ class Rules(object):
     def __init__(self, test):
         self._test = test
         self._cluster = test.sim.cluster
-        self.records = Records()
+        self._log = clients.Log(test, base.PACKAGE,
+                                'cinder.volume.drivers.solidfire')
         self.begin()
 
     def begin(self):
@@ -70,7 +60,7 @@ class Rules(object):
         self.foreign = {}
         self.asked = set()
         self._wrong_sources = []
-        self.records.texts.clear()
+        self._log.clear()
 
     def watch_clones(self, start):
         """Return a function to start clone jobs that notes wrong sources.
@@ -280,8 +270,8 @@ class Rules(object):
     # Secrets
 
     def _check_secrets(self):
-        texts = self.records.texts[:]
-        self.records.texts.clear()
+        texts = self._log.lines[:]
+        self._log.clear()
         for text in texts:
             self._test.assertIsNone(self._secret_in(text), text)
 
@@ -294,16 +284,3 @@ class Rules(object):
                     account.initiator_secret in text):
                 return account.username
         return None
-
-
-def listen(records, cleanups):
-    """Have all kept that the driver and the stock driver log.
-
-    :param cleanups: a callable, as ``addCleanup`` of a test
-    """
-    for name in base.PACKAGE, 'cinder.volume.drivers.solidfire':
-        logger = logging.getLogger(name)
-        cleanups(logger.setLevel, logger.level)
-        logger.setLevel(logging.DEBUG)
-        logger.addHandler(records)
-        cleanups(logger.removeHandler, records)

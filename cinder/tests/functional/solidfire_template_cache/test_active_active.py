@@ -16,16 +16,13 @@ Each is a process of its own. Their locks are those of a real Redis or a real
 etcd, or, as operators get it wrong, files that no other host sees.
 """
 
-import os
-
 import ddt
-from oslo_utils import units
 
-from cinder.tests.element_simulator import fixture as simulator
 from cinder.tests.functional.solidfire_template_cache import (
     coordination_servers as servers)
 from cinder.tests.functional.solidfire_template_cache import processes
-from cinder.tests.unit import test
+from cinder.tests.functional.solidfire_template_cache import service_tests
+from cinder.volume.drivers import solidfire
 from cinder.volume.drivers.solidfire_template_cache import template as tpl
 
 DATA = b'bootable' * 50000
@@ -46,14 +43,10 @@ IDLE_SECONDS = 31 * 86400
 ADVICE = ('coordination', 'backend_url')
 
 
-class ActiveActiveTestCase(test.TestCase):
+class ActiveActiveTestCase(service_tests.ServicesTestCase):
 
     def setUp(self):
         super().setUp()
-        self.sim = self.useFixture(
-            simulator.ElementSimulator(clone_seconds=0.1))
-        self.services = self.useFixture(processes.Services(self.sim))
-        self.images = self.services.images
         self.image = self.images.add(DATA)
 
     def start_hosts(self, count, **options):
@@ -79,33 +72,10 @@ class ActiveActiveTestCase(test.TestCase):
 
     # What must be so in the end
 
-    def volumes(self, prefix):
-        """Return the volumes on the cluster, deleted ones too, by name."""
-        cluster = self.sim.cluster
-        cluster.advance()
-        with cluster.lock:
-            return [volume for volume in cluster.volumes.values()
-                    if volume.name.startswith(prefix)]
-
-    def assert_holds(self, volume, data):
-        with open(self.sim.cluster.volume_path(volume.volume_id),
-                  'rb') as source:
-            self.assertEqual(data, source.read(len(data)))
-            rest = source.read(units.Mi)
-        self.assertEqual(b'\0' * len(rest), rest)
-
     def assert_created(self, replies, data=DATA):
         """Check that each request has made its one volume, and whole."""
         for reply in replies:
-            answer = reply.wait()
-            self.assertEqual((None, 'available', False), (
-                answer['error'], answer['status'], answer['rescheduled']))
-            volume, = self.volumes('UUID-' + answer['volume_id'])
-            self.assertEqual(str(volume.volume_id),
-                             answer['provider_id'].split()[0])
-            self.assertEqual(('active', 'readWrite', units.Gi), (
-                volume.status, volume.access, volume.size))
-            self.assert_holds(volume, data)
+            self.assert_made(reply.wait(), data)
 
     def assert_templates(self, *images):
         """Check that there is one whole template of each image, and no more.
@@ -120,7 +90,7 @@ class ActiveActiveTestCase(test.TestCase):
             self.assertEqual(('active', 'readOnly', 'ready'), (
                 template.status, template.access,
                 template.attributes[tpl.ATTRIBUTE]['state']))
-            self.assert_holds(template, data)
+            self.assertTrue(self.holds(template, data))
 
     def assert_nothing_else(self, replies):
         """Check that the cluster and the hosts hold no leftovers."""
@@ -135,12 +105,6 @@ class ActiveActiveTestCase(test.TestCase):
             self.assertEqual([], host.warnings(), host.host)
             self.assertEqual([], host.errors(), host.host)
             self.assertEqual('', host.printed(), host.host)
-
-    def assert_no_temporary_files(self, hosts):
-        for host in hosts:
-            directory = os.path.join(host.state_path, 'conversion')
-            self.assertEqual([], os.listdir(directory)
-                             if os.path.exists(directory) else [])
 
 
 @ddt.ddt
@@ -165,7 +129,7 @@ class SharedLocksTestCase(ActiveActiveTestCase):
         self.assertEqual(1, self.sim.calls.count('CreateVolume'))
         self.assert_templates((self.image, DATA))
         self.assert_nothing_else(replies)
-        self.assert_no_temporary_files(hosts)
+        self.assert_no_temporary_files(*hosts)
         self.assert_quiet(hosts)
 
     @ddt.data((servers.Redis, 2), (servers.Redis, 4),
@@ -186,7 +150,7 @@ class SharedLocksTestCase(ActiveActiveTestCase):
         self.assertEqual(4, len(self.images.downloads()))
         self.assert_templates(*zip(images, data))
         self.assert_nothing_else(sum(replies, []))
-        self.assert_no_temporary_files(hosts)
+        self.assert_no_temporary_files(*hosts)
         self.assert_quiet(hosts)
 
     @ddt.data((servers.Redis, 2, ['convert']), (servers.Etcd, 2, ['convert']),
@@ -219,7 +183,7 @@ class SharedLocksTestCase(ActiveActiveTestCase):
         self.assert_created(made)
         self.assertEqual(len(stages) + 1, len(self.images.downloads()))
         self.assert_nothing_else(made)
-        self.assert_no_temporary_files(alive + killed)
+        self.assert_no_temporary_files(*alive, *killed)
         self.assert_quiet(alive + killed)
 
     def kill_in_turn(self, hosts, stages):
@@ -265,7 +229,7 @@ class SharedLocksTestCase(ActiveActiveTestCase):
         replies += self.requests(hosts, 4)
         self.assert_created(replies)
         self.assert_nothing_else(replies)
-        self.assert_no_temporary_files(hosts)
+        self.assert_no_temporary_files(*hosts)
         self.assert_quiet([other])
         warning, = filling.warnings()
         self.assertIn(first.wait()['volume_id'], warning)
@@ -370,7 +334,7 @@ class NoSharedLocksTestCase(ActiveActiveTestCase):
         replies += self.requests([first], 2)
         self.assert_created(replies)
         self.assert_converged([first, *others], replies)
-        self.assert_no_temporary_files([first, *others])
+        self.assert_no_temporary_files(first, *others)
 
     def assert_converged(self, hosts, replies):
         for host in hosts:
@@ -379,7 +343,8 @@ class NoSharedLocksTestCase(ActiveActiveTestCase):
         self.assert_nothing_else(replies)
         for host in hosts:
             self.assertEqual([], host.errors(), host.host)
-            self.assertNotIn('DuplicateSfVolumeNames', host.log())
+            self.assertNotIn(solidfire.SolidFireDuplicateVolumeNames.__name__,
+                             host.log())
             advice = [text for text in host.warnings()
                       if all(word in text for word in ADVICE)]
             self.assertEqual(advice, host.warnings())

@@ -130,8 +130,7 @@ class HostileImagesTestCase(walk.Path):
         self.images.images.clear()
         self.images.downloads.clear()
         self.forget(self.driver)
-        for records in (self.log.records, self.log.lines):
-            records.clear()
+        self.log.clear()
         with open(self.secret, 'wb') as secret:
             secret.write(hostile.SECRET * 40)
 

@@ -69,7 +69,6 @@ class ModelTestCase(base.FunctionalTestCase):
         self.rules = model_rules.Rules(self)
         jobs = self.sim.cluster.jobs
         self.mock_object(jobs, 'start', self.rules.watch_clones(jobs.start))
-        model_rules.listen(self.rules.records, self.addCleanup)
         self.counts = collections.Counter()
 
     def new_cluster(self, **arguments):

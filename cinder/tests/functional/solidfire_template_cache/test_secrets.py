@@ -18,15 +18,13 @@ replies of its API calls, and what a call fails with is in its errors.
 """
 
 import json
-import logging
 import traceback
 from unittest import mock
 
 from cinder.tests.functional.solidfire_template_cache import base
 from cinder.tests.unit import fake_constants as fake
 from cinder.tests.unit import fake_snapshot
-from cinder.tests.unit.volume.drivers.solidfire_template_cache import (
-    base as driver_base)
+from cinder.tests.unit.volume.drivers.solidfire_template_cache import clients
 from cinder.volume.drivers import solidfire
 from cinder.volume.drivers.solidfire_template_cache import errors
 from cinder.volume.drivers.solidfire_template_cache import masking
@@ -68,31 +66,12 @@ AddAccount only.
 """
 
 
-class Records(logging.Handler):
-    """Keeps the text of all that is logged, down to debug level."""
-
-    def __init__(self):
-        super().__init__(logging.DEBUG)
-        self.texts = []
-
-    def emit(self, record):
-        # The trace of an exception is part of the formatted record.
-        self.texts.append(self.format(record))
-
-
 class Secrets(base.FunctionalTestCase):
     """Collects what is logged, and knows the secrets."""
 
     def setUp(self):
         super().setUp()
-        self.records = Records()
-        for name in ('cinder', driver_base.PACKAGE):
-            logger = logging.getLogger(name)
-            self.addCleanup(logger.setLevel, logger.level)
-            logger.setLevel(logging.DEBUG)
-        logger = logging.getLogger('cinder')
-        logger.addHandler(self.records)
-        self.addCleanup(logger.removeHandler, self.records)
+        self.log = clients.Log(self, 'cinder')
         self.mock_object(volume_utils, 'generate_password', autospec=True,
                          return_value=CHAP_SECRET)
         self.image = self.images.add(DATA)
@@ -102,11 +81,11 @@ class Secrets(base.FunctionalTestCase):
 
     def leaks(self, texts=None):
         """Return which of the texts tell a secret; of all logged so far."""
-        return [text for text in texts or self.records.texts
+        return [text for text in texts or self.log.lines
                 if any(secret in text for secret in SECRETS)]
 
     def logged(self, words):
-        return [text for text in self.records.texts if words in text]
+        return [text for text in self.log.lines if words in text]
 
 
 class SecretsTestCase(Secrets):
@@ -138,7 +117,7 @@ class SecretsTestCase(Secrets):
                 self.sim.faults.add(times=None, **{'method': method, **rule})
                 self.clone(self.image)
                 self.assertEqual([], self.leaks(), (method, rule))
-                self.records.texts.clear()
+                self.log.clear()
 
     def test_errors_tell_no_secret(self):
         client = self.driver._template_parts().client
@@ -258,7 +237,7 @@ class StockOperationsTestCase(Secrets):
         for method in methods:
             for rule in self.ANSWERS:
                 self.clear_cluster()
-                self.records.texts.clear()
+                self.log.clear()
                 self.sim.faults.add(times=None, **{'method': method, **rule})
                 texts = self.go_through()
                 failed += bool(texts)

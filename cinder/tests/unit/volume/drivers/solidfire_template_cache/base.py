@@ -236,11 +236,7 @@ class DriverTestCase(test.TestCase):
 
     def volumes_named(self, prefix):
         """Return the volumes on the cluster, deleted ones too, by name."""
-        cluster = self.sim.cluster
-        cluster.advance()
-        with cluster.lock:
-            return [volume for volume in cluster.volumes.values()
-                    if volume.name.startswith(prefix)]
+        return self.sim.cluster.volumes_named(prefix)
 
     def templates(self, image_id=''):
         return self.volumes_named(tpl.NAME_PREFIX + image_id)

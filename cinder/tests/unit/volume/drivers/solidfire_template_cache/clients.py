@@ -45,20 +45,22 @@ class Clock(base.ManualClock):
 
 
 class Log(std_logging.Handler):
-    """Collects what is logged below a name, from debug on.
+    """Collects what is logged below some names, from debug on.
 
     :param case: the test, at whose end it stops
+    :param names: none of which is below another; '' for all there is
     """
 
-    def __init__(self, case, name=base.PACKAGE):
+    def __init__(self, case, *names):
         super().__init__(std_logging.DEBUG)
         self.records = []
         self.lines = []
-        logger = std_logging.getLogger(name or None)
-        logger.addHandler(self)
-        case.addCleanup(logger.removeHandler, self)
-        case.addCleanup(logger.setLevel, logger.level)
-        logger.setLevel(std_logging.DEBUG)
+        for name in names or (base.PACKAGE,):
+            logger = std_logging.getLogger(name or None)
+            logger.addHandler(self)
+            case.addCleanup(logger.removeHandler, self)
+            case.addCleanup(logger.setLevel, logger.level)
+            logger.setLevel(std_logging.DEBUG)
 
     def emit(self, record):
         self.records.append(record)
@@ -68,6 +70,10 @@ class Log(std_logging.Handler):
     @property
     def text(self):
         return '\n'.join(self.lines)
+
+    def clear(self):
+        self.records.clear()
+        self.lines.clear()
 
     def at(self, level):
         """Return the messages of one level."""

@@ -13,10 +13,10 @@
 """What the stock driver prints, once ours passes it the data."""
 
 import json
-import logging as std_logging
 
 from cinder.tests.element_simulator import peers
 from cinder.tests.unit.volume.drivers.solidfire_template_cache import base
+from cinder.tests.unit.volume.drivers.solidfire_template_cache import clients
 from cinder.volume.drivers.solidfire_template_cache import masking
 from cinder.volume import volume_types
 
@@ -42,33 +42,19 @@ class MaskedTestCase(base.DriverTestCase):
         self.assertEqual(json.dumps(data), json.dumps(masked))
 
 
-class Records(std_logging.Handler):
-    def __init__(self):
-        super().__init__(std_logging.DEBUG)
-        self.texts = []
-
-    def emit(self, record):
-        self.texts.append(self.format(record))
-
-
 class StockDriverTestCase(base.DriverTestCase):
     """All loggers of Cinder at debug level, the stock driver's among them."""
 
     def setUp(self):
         super().setUp()
-        self.records = Records()
-        logger = std_logging.getLogger('cinder')
-        self.addCleanup(logger.setLevel, logger.level)
-        logger.setLevel(std_logging.DEBUG)
-        logger.addHandler(self.records)
-        self.addCleanup(logger.removeHandler, self.records)
+        self.log = clients.Log(self, 'cinder')
 
     def new_cluster(self, **arguments):
         return super().new_cluster(password=PASSWORD, **arguments)
 
     def assert_logged(self, words):
         """Check that what used to tell a secret was logged at all."""
-        self.assertNotEqual([], [text for text in self.records.texts
+        self.assertNotEqual([], [text for text in self.log.lines
                                  if words in text])
 
     def assert_kept(self, *clusters):
@@ -77,7 +63,7 @@ class StockDriverTestCase(base.DriverTestCase):
             for account in sim.cluster.accounts.values():
                 secrets |= {account.target_secret, account.initiator_secret}
         self.assertGreater(len(secrets), 1)
-        self.assertEqual([], [text for text in self.records.texts
+        self.assertEqual([], [text for text in self.log.lines
                               if any(secret in text for secret in secrets)])
 
     def test_start_and_create_with_repeated_calls(self):

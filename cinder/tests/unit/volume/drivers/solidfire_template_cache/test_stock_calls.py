@@ -168,7 +168,7 @@ class SecretsTestCase(StockCallsTestCase):
 
     def setUp(self):
         super().setUp()
-        self.log = clients.Log(self, name='')
+        self.log = clients.Log(self, '')
 
     def assert_clean(self, *texts):
         texts += (self.log.text,)
