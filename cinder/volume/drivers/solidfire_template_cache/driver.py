@@ -139,11 +139,15 @@ class SolidFireDriver(solidfire.SolidFireDriver):
         The stock driver takes the volume with the number it is given, or
         the next one when there is none.
         """
-        number = str(external_ref.get('source-id', ''))
-        if (not self.configuration.sf_allow_template_caching or
-                not number.isdecimal()):
+        if not self.configuration.sf_allow_template_caching:
             return
-        found = self._template_parts().client.next_active_volume(int(number))
+        try:
+            # As the stock driver reads it: ' +7 ' and 7.5 are numbers.
+            number = int(external_ref.get('source-id'))
+        except (TypeError, ValueError, OverflowError):
+            # The stock driver has its own words for it.
+            return
+        found = self._template_parts().client.next_active_volume(number)
         if found and tpl.ATTRIBUTE in found.attributes:
             raise exception.ManageExistingInvalidReference(
                 existing_ref=external_ref,

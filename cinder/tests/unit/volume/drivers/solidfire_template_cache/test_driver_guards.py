@@ -65,7 +65,9 @@ class ManageTestCase(house.HouseTestCase):
     @ddt.data(*METHODS)
     def test_template_is_not_managed(self, method):
         self.refuse(method, self.planted)
-        self.refuse(method, str(self.planted))
+        for form in ('%d', ' %d ', '+%d', '0%d', '0_%d'):
+            self.refuse(method, form % self.planted)
+        self.refuse(method, self.planted + 0.5)
         self.assert_served(self.clone(self.image), house.DATA)
 
     @ddt.data(*METHODS)
@@ -94,7 +96,8 @@ class ManageTestCase(house.HouseTestCase):
             foreign].attributes['uuid'])
 
     @ddt.data({}, {'source-id': None}, {'source-id': 'a-name'},
-              {'source-id': '77'})
+              {'source-id': '77'}, {'source-id': float('inf')},
+              {'source-id': '4' * 5000})
     def test_odd_reference_fails_as_the_stock_driver_has_it(self, reference):
         outcomes = []
         for driver in (self.driver, self.stock_driver()):
