@@ -19,6 +19,7 @@ and then the one whose turn it is tries again.
 """
 
 import dataclasses
+import functools
 import random
 import threading
 
@@ -307,20 +308,30 @@ class CloneScheduler(object):
                  started.volume.tells_its_iqn and
                  started.volume.id != source_id)
         volume_id = started.volume.id
+        remove = (functools.partial(self._client.remove_volume, volume_id)
+                  if sound else
+                  functools.partial(self._client.remove_named, order.name))
         try:
             self._cancel(started)
-            for running in self._watch(source_id, _ABANDON_SECONDS):
-                # Looked at before: a volume that is in no job any more is
-                # there to be removed, or it never will be.
-                if sound:
-                    self._client.remove_volume(volume_id)
-                else:
-                    self._client.remove_named(order.name)
-                if volume_id not in running:
-                    break
+            self._remove_when_done(source_id, volume_id, remove)
         except errors.ElementError as failure:
             cause.add_note('SolidFire volume %s may be left: %s'
                            % (volume_id, failure))
+
+    def _remove_when_done(self, source_id, volume_id, remove):
+        looks = self._watch(source_id, _ABANDON_SECONDS)
+        while True:
+            try:
+                running = next(looks)
+            except errors.ElementError:
+                # Nobody tells whether it runs; it may be done.
+                remove()
+                raise
+            # Looked at before: a volume that is in no job any more is there
+            # to be removed, or it never will be.
+            remove()
+            if volume_id not in running:
+                return
 
     def _cancel(self, started):
         if started.clone_id is None:

@@ -54,9 +54,9 @@ CONF = cfg.CONF
 
 # A create that comes back from the scheduler this many seconds after it was
 # first asked for may have left a volume on the cluster. An attempt that
-# could not clean up after itself takes longer than that to give up; where
-# the service died, it was up to an operator to notice.
-_RESCHEDULED_SECONDS = 5
+# could not clean up after itself has taken longer to give up (see `element`),
+# also when the database keeps whole seconds only.
+_RESCHEDULED_SECONDS = 2
 
 
 @interface.volumedriver

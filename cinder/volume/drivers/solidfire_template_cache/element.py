@@ -49,8 +49,9 @@ class _Method(object):
 
 
 # What looks for leftovers and removes them insists a little, since what it
-# gives up on stays behind.
-_INSIST = 3
+# gives up on stays behind. With the pauses between, four tries take more than
+# 3.5 seconds: that a volume was left can be told by the time of a retry.
+_INSIST = 4
 
 _METHODS = {
     'AddAccount': _Method('1.0'),  # names are unique: a repeat is refused
@@ -326,8 +327,12 @@ class ElementClient(object):
             if _METHODS[method].repeatable or isinstance(
                     error, errors.NotSent):
                 attempts = errors.FEW_ATTEMPTS.get(error.name, math.inf)
+        elif isinstance(error, errors.AccessDenied):
+            # To look is of no use then; to remove is tried nevertheless.
+            if method in ('DeleteVolume', 'PurgeDeletedVolume'):
+                attempts = _INSIST
         elif error.kind is errors.Kind.FINAL and not isinstance(
-                error, (errors.NotFound, errors.AccessDenied)):
+                error, errors.NotFound):
             attempts = _METHODS[method].final_attempts
         return state.attempt_number < attempts
 

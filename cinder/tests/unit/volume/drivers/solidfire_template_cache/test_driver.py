@@ -12,10 +12,8 @@
 
 """The whole path of a request, on a simulated cluster."""
 
-import datetime
 from unittest import mock
 
-from oslo_utils import timeutils
 from oslo_utils import units
 
 from cinder import exception
@@ -151,24 +149,6 @@ class CloneImageTestCase(base.DriverTestCase):
         self.assert_cloned(self.clone(newer, driver=self.new_driver()),
                            b'new' * 1000)
         self.assertEqual(1, len(self.templates()))
-
-    def test_leftover_of_an_earlier_attempt_is_removed_after_reschedule(self):
-        image = self.images.add(b'x' * 4096)
-        self.clone(image)
-        volume = self.new_volume()
-        self.assert_cloned(self.clone(image, volume), b'x' * 4096)
-        volume.scheduled_at = (timeutils.utcnow(with_timezone=True) +
-                               datetime.timedelta(seconds=60))
-        self.assert_cloned(self.clone(image, volume), b'x' * 4096)
-        self.assertEqual(1, len(self.volumes_named('UUID-' + volume.id)))
-
-    def test_leftover_of_an_earlier_attempt_is_removed_by_a_new_process(self):
-        image = self.images.add(b'x' * 4096)
-        volume = self.new_volume()
-        self.clone(image, volume)
-        self.assert_cloned(
-            self.clone(image, volume, driver=self.new_driver()), b'x' * 4096)
-        self.assertEqual(1, len(self.volumes_named('UUID-' + volume.id)))
 
     def test_refusal_after_the_effect_makes_no_second_volume(self):
         for method in ('CreateVolume', 'CloneVolume'):

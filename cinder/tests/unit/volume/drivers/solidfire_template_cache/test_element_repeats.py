@@ -198,8 +198,18 @@ class RetryTestCase(clients.ClientTestCase):
         self.assertEqual('xNeverHeardOf', exc.name)
         # What tidies up insists a little, whatever the error.
         self.assertEqual(
-            3 if method in ('DeleteVolume', 'PurgeDeletedVolume',
+            4 if method in ('DeleteVolume', 'PurgeDeletedVolume',
                             'ListVolumes', 'ListSyncJobs') else 1,
+            rule.hits)
+
+    @ddt.data(*sorted(CALLS))
+    def test_refused_access(self, method):
+        rule = self.sim.faults.add(method=method, http_status=401,
+                                   times=None)
+        self.assert_fails(errors.AccessDenied, self.make_call, method)
+        # What is not removed stays behind.
+        self.assertEqual(
+            4 if method in ('DeleteVolume', 'PurgeDeletedVolume') else 1,
             rule.hits)
 
     @ddt.data('DeleteVolume', 'PurgeDeletedVolume')

@@ -1,0 +1,84 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""Cinder asks for the same volume again, on this host or another."""
+
+import datetime
+
+import ddt
+
+from cinder.tests.unit.volume.drivers.solidfire_template_cache.history import (
+    base)
+
+DATA = b'bootable' * 500
+
+AFTER_THE_CLONE = ('GetAsyncResult', 'CancelClone', 'DeleteVolume',
+                   'PurgeDeletedVolume', 'ListSyncJobs', 'ListVolumes')
+
+
+@ddt.ddt
+class RescheduleTestCase(base.HistoryTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.image = self.images.add(DATA)
+        self.volume = self.new_volume()
+        self.other = self.new_driver()
+        for driver in (self.driver, self.other):
+            # Both know the template and the account.
+            self.assert_served(self.clone(self.image, driver=driver), DATA)
+
+    def clone_again(self, seconds, driver):
+        """Ask for the volume as so many seconds after the first time."""
+        self.volume.scheduled_at = (self.volume.created_at +
+                                    datetime.timedelta(seconds=seconds))
+        self.assert_served(self.clone(self.image, self.volume, driver), DATA)
+        self.clock.advance(3600)
+        self.assertEqual(1, len(self.volumes_named(
+            'UUID-' + self.volume.id)))
+
+    @ddt.data({'error': 'xNeverHeardOf'}, {'error': 'xAPINotPermitted'},
+              {'error': 'xPermissionDenied'}, {'http_status': 401},
+              {'http_status': 403}, {'error': 'xDBConnectionLoss'},
+              {'drop': True}, {'http_status': 200, 'body': '<html></html>'})
+    def test_what_could_not_be_removed_is_told_by_the_time_it_took(
+            self, fault):
+        for method in AFTER_THE_CLONE:
+            self.sim.faults.add(method=method, times=None, **fault)
+        before = self.clock.monotonic()
+        self.assertEqual((None, False), self.clone(self.image, self.volume))
+        [warning] = self.warnings.messages
+        self.assertIn('may be left', warning)
+        self.warnings.messages.clear()
+        self.sim.faults.clear()
+        # A database may keep whole seconds only.
+        self.clone_again(int(self.clock.monotonic() - before), self.other)
+
+    @ddt.data(2, 60)
+    def test_volume_of_an_earlier_attempt_is_removed(self, seconds):
+        # It was made, and then Cinder could not record it.
+        self.assert_served(self.clone(self.image, self.volume), DATA)
+        self.clone_again(seconds, self.other)
+
+    def test_volume_of_an_earlier_attempt_is_removed_by_a_new_process(self):
+        self.assert_served(self.clone(self.image, self.volume), DATA)
+        self.clone_again(0, self.new_driver())
+
+    def test_clone_is_removed_though_nobody_tells_whether_it_runs(self):
+        self.sim.cluster.jobs.seconds = 0
+        for method in ('GetAsyncResult', 'CancelClone', 'ListSyncJobs'):
+            self.sim.faults.add(method=method, times=None,
+                                error='xAPINotPermitted')
+        self.assert_fell_back(self.clone(self.image, self.volume),
+                              self.image, self.volume, 'GetAsyncResult')
+        self.clock.advance(3600)
+        self.assertEqual([], self.volumes_named('UUID-' + self.volume.id))
