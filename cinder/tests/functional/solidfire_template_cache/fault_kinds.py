@@ -186,7 +186,12 @@ def _swap(result):
 
 def _wrong_types(change):
     def act(exchange):
-        document = json.loads(exchange.reply.data)
+        try:
+            document = json.loads(exchange.reply.data)
+        except ValueError:
+            # Another fault has made it unreadable.
+            return exchange.answer(exchange.reply.data,
+                                   exchange.reply.status_code)
         if 'result' in document:
             document['result'] = change(document['result'])
         return exchange.answer(json.dumps(document).encode())

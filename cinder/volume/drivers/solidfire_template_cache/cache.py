@@ -258,16 +258,15 @@ class TemplateCache(object):
         """
         try:
             found = self._store.find(made.image.id)
+            template = self._pick(found, made.image)
         except errors.ElementError:
-            # What was made is as good; what it replaces is looked for later.
+            template = None
+        if template is None:
+            # What was made is as good, and if it is gone again its clone
+            # will tell. What it replaces is looked for later.
             self._remember(made)
             later.append(self._tidying(made.image))
             return made
-        template = self._pick(found, made.image)
-        if template is None:
-            raise errors.TemplateCacheError(
-                reason=_('template volume %s is gone right after it was '
-                         'filled') % made.volume_id)
         later.extend(functools.partial(self._housekeeper.retire, other)
                      for other in tpl.needless(found, template))
         return template

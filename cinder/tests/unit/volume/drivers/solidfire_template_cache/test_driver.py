@@ -136,6 +136,19 @@ class CloneImageTestCase(base.DriverTestCase):
         self.assert_cloned(self.clone(image), b'x' * 4096)
         self.assertEqual(1, len(self.templates()))
 
+    def test_new_template_that_is_not_listed_serves_all_the_same(self):
+        image = self.images.add(b'old' * 1000)
+        self.clone(image)
+        newer = self.images.replace(image['id'], b'new' * 1000)
+        # The look after the fill, to agree with other hosts.
+        look = self.sim.faults.add(
+            method='ListVolumes', skip=3, http_status=200,
+            body={'id': 1, 'result': {'volumes': []}})
+        self.assert_cloned(self.clone(newer), b'new' * 1000)
+        self.assertEqual((1, 2), (look.hits, len(self.images.downloads)))
+        # What it replaces is looked for after that.
+        self.assertEqual(1, len(self.templates()))
+
     def test_crashed_retirement_is_completed_by_a_new_process(self):
         image = self.images.add(b'old' * 1000)
         self.clone(image)
@@ -198,12 +211,12 @@ class CloneImageTestCase(base.DriverTestCase):
         image = self.images.add(b'old' * 1000)
         self.clone(image)
         newer = self.images.replace(image['id'], b'new' * 1000)
-        # The looks before the lock, with it, and, thrice, after the fill.
+        # The looks before the lock, with it, and, four times, after the fill.
         rule = self.sim.faults.add(faults.Rule(
-            method='ListVolumes', error='xSomethingFinal', skip=2, times=3,
+            method='ListVolumes', error='xSomethingFinal', skip=2, times=4,
             match={'volumeName': 'OpenStackIMG-' + image['id']}))
         self.assert_cloned(self.clone(newer), b'new' * 1000)
-        self.assertEqual(3, rule.hits)
+        self.assertEqual(4, rule.hits)
         self.assertEqual(1, len(self.templates()))
 
     def test_unverified_template_is_replaced_once_signatures_count(self):

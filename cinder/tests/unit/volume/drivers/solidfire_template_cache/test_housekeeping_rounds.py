@@ -299,8 +299,8 @@ class FailureTestCase(house.HouseTestCase):
         planted = sorted((self.plant_used(40 * DAY) for _i in range(3)),
                          key=lambda each: self.image_of(each)['id'])
         image = self.image_of(planted[0])
-        # Three tries are made of this.
-        self.sim.faults.add(method='ListSyncJobs', error='xNew', times=3)
+        # Four tries are made of this.
+        self.sim.faults.add(method='ListSyncJobs', error='xNew', times=4)
         self.stats()
         self.assertEqual(planted[:1], self.left())
         self.pop_warning(image['id'], 'xNew')
