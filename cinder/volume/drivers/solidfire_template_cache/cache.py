@@ -185,7 +185,9 @@ class TemplateCache(object):
             account = self._tenants.find(request.account_name)
         if request.seen_before:
             # It may be under way still, and is in no list until it is done.
-            self._scheduler.outwait_others()
+            self._scheduler.outwait_others(*(
+                template.volume_id
+                for template in self._store.find(request.image.id)))
         if looked or request.seen_before:
             self._client.remove_named(request.name)
         return account

@@ -134,22 +134,24 @@ class CloneScheduler(object):
 
         :raises errors.ElementError: when that takes longer than a clone may
         """
-        for running in self._watch(source_id, self._timeout):
+        for running in self._watch([source_id], self._timeout):
             if not running:
                 return
 
-    def outwait_others(self, source_id=None):
+    def outwait_others(self, *source_ids):
         """Wait for the clones that run now and are not of this process.
 
         A clone in progress is in no list of volumes and its job does not
         tell its name, so any of them may be the one that somebody has lost
         sight of.
 
-        :param source_id: only clones of this volume
+        :param source_ids: the volumes of which it may be a clone
         :raises errors.ElementError: when that takes longer than a clone may
         """
+        if not source_ids:
+            return
         suspects = None
-        for running in self._watch(source_id, self._timeout):
+        for running in self._watch(source_ids, self._timeout):
             # A lost one is in the list that is taken first.
             suspects = (running - self._under_way if suspects is None
                         else suspects & running)
@@ -190,17 +192,17 @@ class CloneScheduler(object):
                            % (order.name, failure))
             cause.kind = errors.Kind.FINAL
 
-    def _watch(self, source_id, seconds):
-        """Yield the running clones of a source, again and again."""
+    def _watch(self, source_ids, seconds):
+        """Yield the running clones of some volumes, again and again."""
         deadline = self._clock.monotonic() + seconds
         delay = _FIRST_LOOK
         while True:
-            yield self._client.list_running_clones(source_id)
+            yield self._client.list_running_clones(*source_ids)
             if self._clock.monotonic() >= deadline:
                 raise errors.ElementError(
                     'ListSyncJobs', 'TimedOut',
-                    'clones of %s are still running' % (
-                        source_id or 'other hosts'))
+                    'clones of %s are still running'
+                    % ', '.join(map(str, source_ids)))
             self._clock.sleep(delay)
             delay = min(delay * _GROWTH, _LAST_LOOK)
 
@@ -319,7 +321,7 @@ class CloneScheduler(object):
                            % (volume_id, failure))
 
     def _remove_when_done(self, source_id, volume_id, remove):
-        looks = self._watch(source_id, _ABANDON_SECONDS)
+        looks = self._watch([source_id], _ABANDON_SECONDS)
         while True:
             try:
                 running = next(looks)

@@ -230,17 +230,16 @@ class ElementClient(object):
         """Stop a running clone."""
         self._call('CancelClone', {'cloneID': clone_id})
 
-    def list_running_clones(self, source_id=None):
+    def list_running_clones(self, *source_ids):
         """Return the ids of the volumes that running clones will make.
 
         A clone in progress is in no list of volumes.
 
-        :param source_id: only those of clones of this volume
+        :param source_ids: of these volumes
         :rtype: set of int
         """
         return self._list_clones(
-            'dstVolumeID',
-            lambda job: source_id in (None, job.get('srcVolumeID')))
+            'dstVolumeID', lambda job: job.get('srcVolumeID') in source_ids)
 
     def list_clone_sources(self):
         """Return the ids of the volumes that are being cloned.

@@ -73,6 +73,34 @@ class RescheduleTestCase(base.HistoryTestCase):
         self.assert_served(self.clone(self.image, self.volume), DATA)
         self.clone_again(0, self.new_driver())
 
+    def begin_clone(self, source_id, name, seconds):
+        """Start a clone, as another host or program does."""
+        self.sim.cluster.jobs.seconds = seconds
+        self.api('CloneVolume', volumeID=source_id, name=name)
+        self.sim.cluster.jobs.seconds = 0
+
+    def test_clone_that_an_earlier_attempt_has_begun_is_outwaited(self):
+        # While it runs, no list of volumes has it.
+        self.begin_clone(self.templates()[0].volume_id,
+                         'UUID-' + self.volume.id, 30)
+        self.clone_again(2, self.other)
+
+    def test_clone_of_anything_else_is_not_waited_for(self):
+        foreign = self.plant_volume('made-by-hand', {}, account='tenant')
+        self.begin_clone(foreign, 'its-copy', 500)
+        before = self.clock.monotonic()
+        self.volume.scheduled_at = (self.volume.created_at +
+                                    datetime.timedelta(seconds=60))
+        self.assert_served(self.clone(self.image, self.volume), DATA)
+        self.assertLess(self.clock.monotonic() - before, 5)
+
+    def test_retry_where_there_is_no_template_yet(self):
+        image = self.images.add(DATA * 2)
+        self.volume.scheduled_at = (self.volume.created_at +
+                                    datetime.timedelta(seconds=60))
+        self.assert_served(self.clone(image, self.volume), DATA * 2)
+        self.assertNotIn('ListSyncJobs', self.sim.calls.methods)
+
     def test_clone_is_removed_though_nobody_tells_whether_it_runs(self):
         self.sim.cluster.jobs.seconds = 0
         for method in ('GetAsyncResult', 'CancelClone', 'ListSyncJobs'):
