@@ -185,8 +185,11 @@ class CloneScheduler(object):
         Where that cannot be made sure of, the error says so, and is final.
         """
         try:
-            self.outwait_others(source_id)
-            self._client.remove_named(order.name)
+            try:
+                self.outwait_others(source_id)
+            finally:
+                # Also when nobody tells what runs: it may be done.
+                self._client.remove_named(order.name)
         except errors.ElementError as failure:
             cause.add_note('a volume named %s may be left: %s'
                            % (order.name, failure))

@@ -326,10 +326,6 @@ class ElementClient(object):
             if _METHODS[method].repeatable or isinstance(
                     error, errors.NotSent):
                 attempts = errors.FEW_ATTEMPTS.get(error.name, math.inf)
-        elif isinstance(error, errors.AccessDenied):
-            # To look is of no use then; to remove is tried nevertheless.
-            if method in ('DeleteVolume', 'PurgeDeletedVolume'):
-                attempts = _INSIST
         elif error.kind is errors.Kind.FINAL and not isinstance(
                 error, errors.NotFound):
             attempts = _METHODS[method].final_attempts

@@ -101,12 +101,30 @@ class RescheduleTestCase(base.HistoryTestCase):
         self.assert_served(self.clone(image, self.volume), DATA * 2)
         self.assertNotIn('ListSyncJobs', self.sim.calls.methods)
 
-    def test_clone_is_removed_though_nobody_tells_whether_it_runs(self):
+    @ddt.data('GetAsyncResult', 'CloneVolume')
+    def test_clone_is_removed_though_nobody_tells_what_runs(self, lost):
         self.sim.cluster.jobs.seconds = 0
-        for method in ('GetAsyncResult', 'CancelClone', 'ListSyncJobs'):
+        # Nobody knows what has become of it, nor tells.
+        self.sim.faults.add(method=lost, times=None, when='after',
+                            http_status=200, body='{"id": 1, "result": {}}')
+        for method in ('CancelClone', 'ListSyncJobs'):
             self.sim.faults.add(method=method, times=None,
                                 error='xAPINotPermitted')
         self.assert_fell_back(self.clone(self.image, self.volume),
-                              self.image, self.volume, 'GetAsyncResult')
+                              self.image, self.volume, lost)
         self.clock.advance(3600)
         self.assertEqual([], self.volumes_named('UUID-' + self.volume.id))
+
+    @ddt.data('ListSyncJobs', 'ListVolumes', 'DeleteVolume',
+              'PurgeDeletedVolume')
+    def test_clean_up_survives_access_that_is_refused_once(self, method):
+        self.sim.cluster.jobs.seconds = 0
+        self.sim.faults.add(method='CloneVolume', when='after',
+                            http_status=200, body='{"id": 1, "result": {}}')
+        refusal = self.sim.faults.add(method=method, http_status=401)
+        outcome = self.clone(self.image, self.volume)
+        self.assertEqual(1, refusal.hits)
+        if outcome[1]:
+            self.assert_served(outcome, DATA)
+        else:
+            self.assert_fell_back(outcome, self.image, self.volume)

@@ -60,9 +60,8 @@ class ConnectionTestCase(answers.TransportTestCase):
     def test_tls_refused_with_another_authority(self):
         path = self.useFixture(fixtures.TempDir()).join('ca.pem')
         trustme.CA().cert_pem.write_to_path(path)
-        # A method that would be repeated after nearly any error.
         client = self.new_client(verify=path)
-        self.assert_fails(errors.AccessDenied, client.list_volumes, 'v')
+        self.assert_fails(errors.AccessDenied, client.get_account, 'a')
         self.assertEqual([], self.clock.slept)
         self.assertEqual([], self.sim.calls.methods)
 
@@ -154,9 +153,9 @@ class ConnectionTestCase(answers.TransportTestCase):
             self.assertNotIn('a wrong password', text)
 
     def test_forbidden(self):
-        self.sim.faults.add(method='ListVolumes', http_status=403,
+        self.sim.faults.add(method='GetAccountByName', http_status=403,
                             body=answers.HTML)
-        self.assert_fails(errors.AccessDenied, self.client.list_volumes, 'v')
+        self.assert_fails(errors.AccessDenied, self.client.get_account, 'a')
         self.assertEqual(1, self.sim.calls.count())
 
     @ddt.data(301, 302, 307, 308)
