@@ -28,8 +28,8 @@ from cinder.tests.functional.solidfire_template_cache import hostile
 from cinder.tests.functional.solidfire_template_cache import walk
 from cinder.tests.unit.volume.drivers.solidfire_template_cache import base
 from cinder.tests.unit.volume.drivers.solidfire_template_cache import clients
-from cinder.volume.drivers.solidfire_template_cache import cache
 from cinder.volume.drivers.solidfire_template_cache import eligibility
+from cinder.volume.drivers.solidfire_template_cache import failures
 
 DATA = b'bootable' * 600
 
@@ -208,7 +208,7 @@ class HostileImagesTestCase(walk.Path):
         self.assertEqual(first.partition('FillRefused')[2],
                          second.partition('FillRefused')[2])
         self.assertEqual([image['id']], self.images.downloads)
-        self.clock.advance(cache._REFUSAL_SECONDS)
+        self.clock.advance(failures.REFUSAL_SECONDS)
         self.assert_warned(image, 'FillRefused')
         self.assertEqual(2, len(self.images.downloads))
 

@@ -28,6 +28,7 @@ import tooz
 from cinder.i18n import _
 from cinder.volume.drivers.solidfire_template_cache import clock as clocks
 from cinder.volume.drivers.solidfire_template_cache import errors
+from cinder.volume.drivers.solidfire_template_cache import failures
 from cinder.volume.drivers.solidfire_template_cache import housekeeping
 from cinder.volume.drivers.solidfire_template_cache import image as images
 from cinder.volume.drivers.solidfire_template_cache import locks
@@ -40,11 +41,6 @@ LOG = logging.getLogger(__name__)
 _ATTEMPTS = 3
 
 _MOST_REMEMBERED = 4096
-
-# A verdict on an image is kept for a while: whoever waits for the failed
-# fill need not download the same again, and an operator who changes what is
-# allowed need not wait long.
-_REFUSAL_SECONDS = 600
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,9 +109,7 @@ class TemplateCache(object):
         # Of what is remembered; guards it, too.
         self._changed = threading.Condition()
         self._remembered = cachetools.LRUCache(_MOST_REMEMBERED)
-        self._refused = cachetools.TTLCache(
-            _MOST_REMEMBERED, _REFUSAL_SECONDS,
-            timer=self._clock.monotonic)
+        self._failures = failures.FillFailures(self._clock)
 
     def create(self, request):
         """Make the volume.
@@ -212,13 +206,14 @@ class TemplateCache(object):
         """Fill a template, unless somebody else does it meanwhile."""
         image = request.image
         made_by_others = []
+        check = self._failures.begin(image)
 
         def needless():
-            self._check_refused(image)
+            check()
             made_by_others.append(self._recall(image))
             return made_by_others[-1]
 
-        self._check_refused(image)
+        check()
         try:
             with locks.awaited(
                     locks.for_image(self._cluster_id, image.id), self._clock,
@@ -226,7 +221,7 @@ class TemplateCache(object):
                     self._changed) as acquired:
                 if not acquired:
                     return made_by_others[-1], False
-                template, filled = self._make_alone(request, later)
+                template, filled = self._make_alone(request, later, check)
         except locks.TimedOut:
             raise errors.FillAwaitedTooLong(seconds=self._wait_seconds)
         # Glance may have told the filler of a newer image than the
@@ -238,8 +233,11 @@ class TemplateCache(object):
                          'the request knows'))
         return chosen, filled
 
-    def _make_alone(self, request, later):
-        """With the lock of the image held."""
+    def _make_alone(self, request, later, check):
+        """With the lock of the image held.
+
+        :param check: raises when a fill would be of no use
+        """
         image = request.image
         template = self._recall(image)
         if template is None:
@@ -247,7 +245,7 @@ class TemplateCache(object):
             template = self._pick(found, image)
         if template:
             return template, False
-        self._check_refused(image)
+        check()
         self._housekeeper.remove_unfinished(found)
         made = self._fill(request)
         return self._settle(made, later), True
@@ -280,17 +278,11 @@ class TemplateCache(object):
     def _fill(self, request):
         try:
             return request.fill()
-        except errors.FillRefused as exc:
+        except Exception as exc:
+            self._failures.note(request.image, exc)
             with self._changed:
-                self._refused[request.image] = exc.kwargs['reason']
                 self._changed.notify_all()
             raise
-
-    def _check_refused(self, image):
-        with self._changed:
-            reason = self._refused.get(image)
-        if reason:
-            raise errors.FillRefused(reason=reason)
 
     def _pick(self, found, image):
         """Choose among an image's templates; None when one must be made.

@@ -205,6 +205,11 @@ class FillAwaitedTooLong(TemplateCacheError):
                 '%(seconds)s seconds (sf_template_wait_timeout)')
 
 
+class FillsFail(TemplateCacheError):
+    message = _('While the request waited, %(count)s attempts of others to '
+                'fill the template failed, the last of them with %(reason)s')
+
+
 class NoRoom(TemplateCacheError):
     message = _('There is no room for a template of %(gib)s GiB: %(reason)s')
 

@@ -15,6 +15,7 @@
 import ddt
 
 from cinder.tests.unit.volume.drivers.solidfire_template_cache import house
+from cinder.volume.drivers.solidfire_template_cache import errors
 from cinder.volume.drivers.solidfire_template_cache import image as images
 from cinder.volume.drivers.solidfire_template_cache import locks
 
@@ -116,8 +117,9 @@ class WaitTestCase(house.HouseTestCase):
 
     def test_wait_is_ended_by_the_refusal_of_the_image(self):
         refused = images.from_metadata(self.image)
-        self.after_pauses(5, lambda: self.cache._refused.update(
-            {refused: 'its format is not what it says'}))
+        self.after_pauses(5, lambda: self.cache._failures.note(
+            refused, errors.FillRefused(
+                reason='its format is not what it says')))
         self.assert_falls_back(self.image, 'FillRefused',
                                'its format is not what it says')
         self.assertLess(self.clock.monotonic(), 10)
