@@ -81,7 +81,7 @@ class TemplateFiller(object):
         :raises errors.NoRoom: when the limits allow no further template now
         """
         current = recheck(image_service.show(context, image.id))
-        self._housekeeper.check_room(_volume_bytes(current))
+        self._housekeeper.check_room(image.id, _volume_bytes(current))
         self._check_space(current)
         try:
             with image_utils.TemporaryImages.fetch(

@@ -74,11 +74,12 @@ class Housekeeper(object):
 
     # Room for a fill
 
-    def check_room(self, size):
-        """Tell early that there can be no template of that size.
+    def check_room(self, image_id, size):
+        """Tell, before a download, that there can be no template now.
 
         :param size: bytes of the volume
-        :raises errors.NoRoom: it is too large, or the cluster too full
+        :raises errors.NoRoom: it is too large, the cluster too full, or all
+            templates are in use
         :raises errors.ElementError: the cluster does not tell
         """
         if not self._bounds.hold([], 1, size):
@@ -92,6 +93,13 @@ class Housekeeper(object):
                             '%(least)s') % {
                         'used': used // units.Gi, 'total': total // units.Gi,
                         'least': self._bounds.least_free_percent})
+        if self._bounds.limit_templates:
+            # Unfinished ones may have gone when the room is made.
+            kept = [each for each in self._store.find_all()[0]
+                    if each.active and each.ready]
+            if (not self._bounds.hold(kept, 1, size) and
+                    not self._choose_victims(kept, set(), 1, size, image_id)):
+                raise _not_enough_room(size, kept)
 
     @contextlib.contextmanager
     def room(self, image_id, size):
@@ -121,11 +129,7 @@ class Housekeeper(object):
         if not self._bounds.hold(kept, 1, size):
             kept = self._drop_dead_fills(kept, image_id)
         if not self._evict(kept, 1, size, image_id):
-            raise _no_room(
-                size, _('%(count)s templates have %(gib)s GiB, and not '
-                        'enough of them can be removed now') % {
-                    'count': len(kept),
-                    'gib': sum(each.size for each in kept) // units.Gi})
+            raise _not_enough_room(size, kept)
 
     def _drop_dead_fills(self, templates, own_image):
         """Return those that are left without fills that nobody goes on with.
@@ -381,3 +385,11 @@ def _by_image(templates):
 
 def _no_room(size, reason):
     return errors.NoRoom(gib=size // units.Gi, reason=reason)
+
+
+def _not_enough_room(size, templates):
+    return _no_room(
+        size, _('%(count)s templates have %(gib)s GiB, and not enough of '
+                'them can be removed now') % {
+            'count': len(templates),
+            'gib': sum(each.size for each in templates) // units.Gi})

@@ -142,7 +142,8 @@ class CloneImageTestCase(base.DriverTestCase):
         newer = self.images.replace(image['id'], b'new' * 1000)
         # The look after the fill, to agree with other hosts.
         look = self.sim.faults.add(
-            method='ListVolumes', skip=3, http_status=200,
+            method='ListVolumes', skip=2, http_status=200,
+            match={'volumeName': 'OpenStackIMG-' + image['id']},
             body={'id': 1, 'result': {'volumes': []}})
         self.assert_cloned(self.clone(newer), b'new' * 1000)
         self.assertEqual((1, 2), (look.hits, len(self.images.downloads)))

@@ -190,6 +190,7 @@ class MakeRoomTestCase(RoomTestCase):
         self.assertIn(stranger, self.left())
 
 
+@ddt.ddt
 class NoRoomTestCase(RoomTestCase):
 
     def test_fill_without_room_falls_back(self):
@@ -198,14 +199,29 @@ class NoRoomTestCase(RoomTestCase):
         self.use_driver(sf_template_max_count=1)
         self.refuse(self.images.add(house.DATA),
                     'NoRoom', 'no room', '1 templates',
-                    downloads=1)
+                    downloads=0)
+
+    def test_fill_whose_room_is_taken_during_the_download_falls_back(self):
+        [planted] = self.plant_some(1)
+        self.use_driver(sf_template_max_count=1)
+        image = self.images.add(house.DATA)
+        download = self.images.download
+
+        def use_it_meanwhile(*args, **kwargs):
+            self.begin_clone(planted)
+            return download(*args, **kwargs)
+
+        self.mock_object(self.images, 'download',
+                         side_effect=use_it_meanwhile)
+        self.refuse(image, 'NoRoom', downloads=1)
+        self.assertEqual([planted], self.left())
 
     def test_fill_without_room_is_tried_again_by_the_next_request(self):
         [planted] = self.plant_some(1)
         self.begin_clone(planted)
         self.use_driver(sf_template_max_count=1)
         self.refuse(self.images.add(house.DATA),
-                    'NoRoom', downloads=1)
+                    'NoRoom', downloads=0)
         self.clock.advance(200)
         self.assertEqual([self.fill()], self.left())
 
@@ -213,7 +229,7 @@ class NoRoomTestCase(RoomTestCase):
         first, second = self.plant_some(3, 1)
         self.begin_clone(first)
         self.use_driver(sf_template_max_gib=4)
-        self.refuse(self.new_image(2), 'NoRoom', downloads=1)
+        self.refuse(self.new_image(2), 'NoRoom', downloads=0)
         self.assertEqual([first, second], self.left())
 
     def test_fill_counts_the_fills_of_others(self):
@@ -223,21 +239,27 @@ class NoRoomTestCase(RoomTestCase):
         self.refuse(self.images.add(house.DATA),
                     'NoRoom', downloads=1)
 
-    def test_fill_that_cannot_count_falls_back(self):
+    @ddt.data((2, 0), (3, 1))
+    @ddt.unpack
+    def test_fill_that_cannot_count_falls_back(self, skip, downloads):
         self.plant_some(1)
         self.use_driver(sf_template_max_count=2)
         # The first two looks are for templates of this image.
         self.sim.faults.add(method='ListVolumes', error='xNew', times=None,
-                            skip=2, match={'accounts': [self.account_id()]})
+                            skip=skip,
+                            match={'accounts': [self.account_id()]})
         self.refuse(self.images.add(house.DATA),
-                    'ListVolumes', 'xNew', downloads=1)
+                    'ListVolumes', 'xNew', downloads=downloads)
 
-    def test_fill_that_cannot_evict_falls_back(self):
+    @ddt.data((0, 0), (1, 1))
+    @ddt.unpack
+    def test_fill_that_cannot_evict_falls_back(self, skip, downloads):
         self.plant_some(1)
         self.use_driver(sf_template_max_count=1)
-        self.sim.faults.add(method='ListSyncJobs', error='xNew', times=None)
+        self.sim.faults.add(method='ListSyncJobs', error='xNew', times=None,
+                            skip=skip)
         self.refuse(self.images.add(house.DATA),
-                    'ListSyncJobs', 'xNew', downloads=1)
+                    'ListSyncJobs', 'xNew', downloads=downloads)
 
     def test_fill_waits_two_minutes_for_others_that_make_room(self):
         self.use_driver(sf_template_max_count=1)
