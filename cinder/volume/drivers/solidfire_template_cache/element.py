@@ -153,7 +153,14 @@ class ElementClient(object):
 
     def find_volume(self, volume_id):
         """Return the volume with this id unless absent or deleted."""
-        for volume in self._list_volumes({'volumeIDs': [volume_id]}):
+        try:
+            found = self._list_volumes({'volumeIDs': [volume_id]})
+        except errors.NotFound as exc:
+            # Nobody has documented whether unknown ids are left out.
+            if exc.name not in errors.VOLUME_GONE:
+                raise
+            return None
+        for volume in found:
             if volume.id == volume_id and volume.active:
                 return volume
         return None

@@ -120,6 +120,12 @@ class CallTestCase(clients.ClientTestCase):
         self.assertIsNone(self.client.find_volume(volume.id))
         self.assertIsNone(self.client.find_volume(other.id + 1))
 
+    def test_find_volume_that_the_cluster_says_is_not_there(self):
+        self.sim.faults.add(method='ListVolumes',
+                            error='xVolumeIDDoesNotExist')
+        self.assertIsNone(self.client.find_volume(1))
+        self.assertEqual(1, self.sim.calls.count())
+
     def test_modify_volume_sends_only_the_changes(self):
         volume = self.make_volume(a=1)
         self.sim.reset_calls()
