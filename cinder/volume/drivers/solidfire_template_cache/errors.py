@@ -28,6 +28,7 @@
      +- FillRefused             this version of the image cannot be cached
      +- RequestOutdated         the request knows an older image
      +- FillAwaitedTooLong      somebody else fills the template, and goes on
+     +- FillsFail               what others met in filling, this one may, too
      +- NoRoom                  the limits allow no further template now
      +- CloneFailed             the cluster gave up a clone
          +- CloneTimedOut       no free slot, or no end, within the time
