@@ -10,11 +10,13 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Check what the wheel adds to an installed Cinder and what it leaves.
+"""Check which files the wheel adds to an installed Cinder, and removes again.
 
 Builds the source distribution and from it the wheel, installs the wheel into
-the environment that runs this script and uninstalls it again. Cinder has to be
+the environment that runs this script and uninstalls it again. Cinder must be
 installed there, and this project must not be.
+
+A sub-package that setup.cfg does not list is reported as missing in the wheel.
 """
 
 import argparse

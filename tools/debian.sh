@@ -6,8 +6,8 @@ apt_install() {
         echo "Missing, and only root can install them: $*" >&2
         return 1
     fi
-    # Debian starts the services that it installs, unless this file says no;
-    # the tests start their own.
+    # Debian starts the services that it installs, unless this file prevents
+    # it; the tests start their own.
     local policy=/usr/sbin/policy-rc.d status=0
     if [[ -e $policy ]]; then
         apt_get_install "$@"
@@ -22,23 +22,23 @@ apt_install() {
 
 apt_get_install() {
     local install=(apt-get install -y -qq --no-install-recommends "$@")
-    # The lists of a fresh machine are empty, those of an old one outdated.
+    # The package lists may be empty or outdated.
     "${install[@]}" &>/dev/null </dev/null ||
         { apt-get update -qq && "${install[@]}" >/dev/null </dev/null; }
 }
 
-# Make a virtual environment where there is none; needs a Python and a path.
+# Create a virtual environment; the arguments are a Python and a path.
 new_venv() {
     "$1" -c 'import ensurepip, venv' 2>/dev/null ||
         apt_install python3-venv
     "$1" -m venv --clear "$2"
 }
 
-# Install what bindep.txt lists; needs a virtual environment that has bindep,
-# and a profile.
+# Install the packages in bindep.txt; the arguments are a virtual environment
+# that has bindep, and a profile.
 install_bindep() {
     local missing
-    # What is missing is listed, and then the status is not 0 either.
+    # Missing packages are listed, and the status is not 0 then.
     if ! missing=$("$1/bin/bindep" --file "$root/bindep.txt" --brief "$2"); then
         step "Installing Debian packages: ${missing:?bindep failed}"
         # shellcheck disable=SC2086 # one word for each package

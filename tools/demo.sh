@@ -3,13 +3,13 @@
 # Show the template cache at work: a real Cinder, Glance and Keystone create
 # volumes on a simulated SolidFire cluster, on this machine alone.
 #
-#   tools/demo.sh                everything, from nothing
+#   tools/demo.sh                everything, from a fresh clone
 #   tools/demo.sh --table FILE   write the table of costs to a file too
 #   tools/demo.sh --keep         keep logs, databases and data afterwards
 #
-# It needs root, which Cinder's helpers want to be, Python, and, where Debian
-# packages are missing, apt. What it installs of Python goes to .venv-demo,
-# which the next run uses again.
+# It needs root, which Cinder's helpers require, Python, and, if Debian packages
+# are missing, apt. Python packages are installed in .venv-demo, which the next
+# run uses again.
 
 set -o errexit -o nounset -o pipefail
 
@@ -18,8 +18,8 @@ python=${PYTHON:-python3}
 venv=$root/.venv-demo
 log=$venv/install.log
 tree=$venv/tree
-# What is started many times is to be compiled once, even where it is usual
-# not to.
+# Modules that are loaded many times are compiled once, whatever the caller has
+# configured.
 unset PYTHON PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 
@@ -48,8 +48,7 @@ show_pip() {
 }
 
 pip_install() {
-    # Compiling all would take longer than compiling what is used, when it
-    # is used.
+    # Most modules are never used; those that are get compiled then.
     "$venv/bin/pip" install --no-input --no-compile --progress-bar off \
         --disable-pip-version-check "$@" 2>&1 | tee -a "$log" | show_pip ||
         { tail -n 25 "$log" >&2; return 1; }
@@ -78,7 +77,7 @@ make_venv() {
 
 install_tree() {
     step 'Installing the driver and the simulator into it'
-    # From a copy, for building leaves files beside the sources.
+    # From a copy, because a build leaves files in the source tree.
     trap 'rm -rf "$tree"' EXIT
     rm -rf "$tree"
     mkdir "$tree"
@@ -96,6 +95,6 @@ fi
 make_venv
 install_bindep "$venv" demo
 install_tree
-# The Python program takes over this process, and with it the signals.
+# The Python program replaces this process, and receives its signals.
 export PYTHONPATH=$root/tools DEMO_SECONDS=$SECONDS
 exec "$venv/bin/python" -P -m demo "$@"

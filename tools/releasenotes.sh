@@ -4,9 +4,9 @@
 #
 #   tools/releasenotes.sh SCRATCH
 #
-# reno tells from the history which release a note belongs to. In a shallow
-# clone, or an unpacked archive, there is none, and reno fails; all notes are
-# then taken from a repository of one commit, made in the folder SCRATCH.
+# reno reads from the git history to which release a note belongs. A shallow
+# clone or an unpacked archive has none, and reno fails. All notes are then read
+# from a repository of one commit, which is created in the folder SCRATCH.
 
 set -o errexit -o nounset -o pipefail
 

@@ -10,12 +10,11 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Count the results of test runs that stestr has stored.
+"""Count the results of the test run that stestr has stored.
 
-Prints the sums over the last run of every repository given, and what tests
-that run many cases have printed of their number. Where a
-repository holds no run, or an empty one, nothing is counted and the exit
-status is 1: a sum over less than all would mislead.
+Prints the sums over the last run in a repository, and the number of cases
+that some tests have printed. If the repository has no run, or an empty one,
+the exit status is 1.
 """
 
 import argparse
@@ -28,12 +27,12 @@ from stestr.repository import util
 import subunit
 import testtools
 
-# What a test's last state counts as; every other state is a failure, the one
-# of a test that began and never ended too.
+# What a test's last state counts as; every other state is a failure, also that
+# of a test that began and did not end.
 OUTCOMES = {'success': 'passed', 'xfail': 'passed', 'skip': 'skipped'}
 
 
-# What tests print of the cases within them.
+# What some tests print of the cases in them.
 CASES = re.compile(r'\b(\d+) (cases|crash points)\b')
 MODEL = re.compile(r'^model: .* steps, .*', re.MULTILINE)
 
@@ -76,11 +75,9 @@ def count(repository):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('repository', nargs='+',
-                        help='folder that holds a .stestr folder')
+    parser.add_argument('repository', help='folder that has a .stestr folder')
     try:
-        total = sum(map(count, parser.parse_args().repository),
-                    collections.Counter())
+        total = count(parser.parse_args().repository)
     except LookupError as exc:
         print(exc, file=sys.stderr)
         return 1

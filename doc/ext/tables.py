@@ -17,10 +17,10 @@
     .. module-table:: path/of/a/package
     .. refusal-table::
 
-The first has the modules of a package, with the first sentences of their
-docstrings; the path is relative to the root of the repository. The second has
-the members of ``eligibility.Reason``. Pages made like this cannot tell
-anything else than the code does.
+The first has the modules of a package and of its sub-packages, with the first
+lines of their docstrings; the path is relative to the root of the repository.
+The second has the members of ``eligibility.Reason``. So these tables always
+agree with the code.
 """
 
 import ast
@@ -30,13 +30,13 @@ from docutils import nodes
 from docutils.parsers import rst
 from docutils import statemachine
 
-from cinder.volume.drivers.solidfire_template_cache import eligibility
+from cinder.volume.drivers.solidfire_template_cache.image import eligibility
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
 class Table(rst.Directive):
-    """A table of two columns; subclasses tell what is in it."""
+    """A table of two columns; subclasses define its content."""
 
     columns = ()
 
@@ -59,13 +59,18 @@ class Table(rst.Directive):
 class ModuleTable(Table):
 
     required_arguments = 1
-    columns = ('Module', 'Its job')
+    columns = ('Module', 'Purpose')
 
     def rows(self):
-        for path in sorted((ROOT / self.arguments[0]).glob('*.py')):
+        folder = ROOT / self.arguments[0]
+        # The modules of the package itself come first.
+        for path in sorted(folder.rglob('*.py'), key=lambda each: (
+                each.parent != folder, each.with_suffix(''))):
             docstring = ast.get_docstring(ast.parse(path.read_text()))
-            if docstring:
-                yield '``%s``' % path.stem, docstring.splitlines()[0]
+            name = path.relative_to(folder).with_suffix('').as_posix()
+            if docstring and name != '__init__':
+                yield ('``%s``' % name.replace('__init__', ''),
+                       docstring.splitlines()[0])
 
 
 class RefusalTable(Table):

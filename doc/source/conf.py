@@ -21,6 +21,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 extensions = [
     'openstackdocstheme',
     'oslo_config.sphinxext',
+    'sphinx.ext.graphviz',
+    'ext.drawings',
     'ext.tables',
 ]
 
@@ -28,6 +30,8 @@ project = 'SolidFire template cache'
 copyright = 'its contributors'
 master_doc = 'index'
 exclude_patterns = []
+
+graphviz_output_format = 'svg'
 
 html_theme = 'openstackdocs'
 html_theme_options = {
@@ -43,6 +47,6 @@ openstackdocs_auto_version = False
 
 def setup(app):
     # The theme shows the commit and warns where there is none, as in an
-    # unpacked archive; that is no fault of the pages.
+    # unpacked archive; the pages do not need it.
     logging.getLogger('sphinx.openstackdocstheme.ext').addFilter(
         lambda record: 'gitsha' not in record.getMessage())

@@ -12,8 +12,8 @@
 
 """The demo's command: everything from the first process to the last.
 
-Exits with 0 when every volume holds its image and every create cost what it
-should; with 1 when not; with 128 and the signal's number when interrupted.
+Exits with 0 if every volume holds its image and every create had the expected
+cost; with 1 otherwise; with 128 plus the number of the signal if interrupted.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def parse_arguments():
                         help='write the table to a file too')
     parser.add_argument('--clone-seconds', type=float, default=1,
                         metavar='SECONDS',
-                        help='how long one clone takes the simulated cluster '
+                        help='duration of a clone on the simulated cluster '
                              '(default: %(default)s)')
     return parser.parse_args()
 
@@ -56,7 +56,7 @@ def parse_arguments():
 def make_environment(state, clouds):
     """Return the environment of this process and its children.
 
-    Nothing of the operator's own cloud, proxy or certificates gets in.
+    It has nothing of the operator's own cloud, proxy or certificates.
     """
     env = {name: value for name, value in os.environ.items()
            if not name.startswith('OS_') and
@@ -80,7 +80,7 @@ def run(options, state, progress):
     """Bring everything up, go through the steps, take it down.
 
     :param state: the run's own directory
-    :returns: whether all was as it should be
+    :returns: whether everything was as expected
     """
     settings = config.make_settings(state)
     clouds = config.write_clouds(settings)
@@ -91,7 +91,7 @@ def run(options, state, progress):
     report.introduce(say, options.clone_seconds)
     with process.Children(state) as children:
         cluster = start_services(children, settings, options, say)
-        say('Making the images')
+        say('Creating the images')
         disks = images.make_disks(state / 'images')
         walk = steps.Steps(client.Client(children, say), cluster, settings,
                            children, say)
@@ -136,13 +136,13 @@ def show(rows, problems, options, progress):
         problems = problems + [f'{number}. {row.title}: {problem}'
                                for problem in row.problems]
     if problems:
-        report.complain('Not as it should be:\n  ' + '\n  '.join(problems))
+        report.print_error('Not as expected:\n  ' + '\n  '.join(problems))
     else:
-        print(f'All as it should be, in {progress.elapsed():.0f} s.')
+        print(f'Everything as expected, in {progress.elapsed():.0f} s.')
 
 
 def _interrupted(signum, frame):
-    report.complain('Interrupted: stopping everything')
+    report.print_error('Interrupted: stopping everything')
     raise SystemExit(128 + signum)
 
 
@@ -156,13 +156,13 @@ def main():
     try:
         return 0 if run(options, state, progress) else 1
     except process.DemoError as exc:
-        report.complain(exc)
+        report.print_error(exc)
         return 1
     except (openstack.exceptions.SDKException,
             requests.RequestException) as exc:
         for log in sorted(state.glob('*.log')):
-            report.complain(f'{log.name}:\n{process.tail(log)}')
-        report.complain(exc)
+            report.print_error(f'{log.name}:\n{process.tail(log)}')
+        report.print_error(exc)
         return 1
     finally:
         if options.keep:

@@ -21,7 +21,7 @@ so what Cinder's own commands start each in its own is started here together.
 from cinder import monkey_patch
 monkey_patch.patch()
 
-import sys  # noqa: E402
+import sys  # noqa: E402,I100
 
 import os_brick  # noqa: E402
 from oslo_config import cfg  # noqa: E402

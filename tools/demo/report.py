@@ -10,10 +10,9 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""What the demo shows: progress while it runs, and the table at its end."""
+"""Output of the demo: progress while it runs, and the table at its end."""
 
 import dataclasses
-import datetime
 import importlib.metadata
 import os
 import platform
@@ -22,6 +21,7 @@ import sys
 import textwrap
 import time
 
+from oslo_utils import timeutils
 import tabulate
 
 from demo import config
@@ -33,19 +33,18 @@ WIDTH = 79
 class Row:
     """What one create cost.
 
-    :ivar way: how it was served
+    :ivar path: how it was served
     :ivar seconds: from the API's acceptance until the volume was available,
         by Cinder's own times
     :ivar calls: number of Element API calls by method
     :ivar glance_bytes: bytes of image data that Glance sent
-    :ivar unexpected: what it cost that it should not, or the other way
-        round; a tuple of words
+    :ivar unexpected: differences from the expected cost, a tuple of words
     :ivar difference: how the volume differs from its image, '' if it does
         not
     """
 
     title: str
-    way: str
+    path: str
     seconds: float
     calls: dict
     glance_bytes: int
@@ -54,7 +53,7 @@ class Row:
 
     @property
     def problems(self):
-        """What was not as it should be, as a list of words."""
+        """All that was not as expected, as a list of words."""
         data = [f'the data differs: {self.difference}']
         return [*self.unexpected, *(data if self.difference else ())]
 
@@ -107,17 +106,17 @@ def versions():
 
 
 def make_table(rows, clone_seconds):
-    """Return the table of costs, with when and where it was made.
+    """Return the table of costs, with time and place of the measurement.
 
     It is reStructuredText of at most 79 columns.
 
     :param rows: ``Row`` objects
-    :param clone_seconds: how long one clone takes the simulated cluster
+    :param clone_seconds: duration of a clone on the simulated cluster
     """
-    head = ('No.', 'Volume', 'Way', 'Seconds', 'Calls', 'Glance bytes',
+    head = ('No.', 'Volume', 'Path', 'Seconds', 'Calls', 'Glance bytes',
             'Data')
     lines = [
-        (number, row.title, row.way, f'{row.seconds:.1f}',
+        (number, row.title, row.path, f'{row.seconds:.1f}',
          sum(row.calls.values()), f'{row.glance_bytes:,}',
          'WRONG' if row.difference else 'right')
         for number, row in enumerate(rows, 1)]
@@ -128,15 +127,15 @@ def make_table(rows, clone_seconds):
         maxcolwidths=[None, 22, None, None, None, None, None])
     calls = (_describe_calls_of(number, row)
              for number, row in enumerate(rows, 1))
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = timeutils.utcnow()
     made = (f'{now:%Y-%m-%d %H:%M} UTC, {os.cpu_count()} CPUs; a clone takes '
-            f'the simulated cluster {clone_seconds:g} s; {versions()}.')
+            f'{clone_seconds:g} s on the simulated cluster; {versions()}.')
     return '\n'.join((table, '', 'Element API calls of each:', '', *calls, '',
                       textwrap.fill(made, WIDTH)))
 
 
 def introduce(say, clone_seconds):
-    """Tell what is about to happen.
+    """Describe what follows.
 
     :param say: callable that shows a line
     """
@@ -150,12 +149,12 @@ def introduce(say, clone_seconds):
             f'("{config.PLAIN}").',
             'It creates volumes from images with the OpenStack client, '
             'counts what each costs, compares',
-            'every byte of each volume with its image, and removes it all '
+            'every byte of each volume with its image, and removes everything '
             'again.',
-            f'A clone takes the cluster {clone_seconds:g} s. {versions()}.'):
+            f'A clone takes {clone_seconds:g} s. {versions()}.'):
         say(line)
 
 
-def complain(text):
+def print_error(text):
     """Show an error."""
     print(f'\n{text}', file=sys.stderr, flush=True)

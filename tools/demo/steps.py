@@ -26,13 +26,14 @@ from demo import services
 TEMPLATE_PREFIX = 'OpenStackIMG-'
 VOLUME_PREFIX = 'UUID-'
 CLONE = 'CloneVolume'
+CONFIRM = 'ListVolumes'
 CREATE = 'CreateVolume'
 POLL = 'GetAsyncResult'
 RECORD = 'ModifyVolume'
 
 
 @dataclasses.dataclass(frozen=True)
-class Way:
+class Path:
     """How a create is served, and what it may cost.
 
     :ivar name: as shown
@@ -49,7 +50,7 @@ class Way:
     downloads: bool
 
     def unexpected(self, calls, glance_bytes, file_size):
-        """Return what was not as it should be, as a tuple of words."""
+        """Return all that was not as expected, as a tuple of words."""
         found = [f'{method} was called {calls.get(method, 0)} times'
                  for method in sorted(self.once) if calls.get(method) != 1]
         unwanted = set(calls) & self.never
@@ -63,14 +64,14 @@ class Way:
         return tuple(found)
 
 
-FILL = Way('fill, clone', frozenset((CLONE, CREATE)), None, frozenset(),
-           True)
-HIT = Way('clone', frozenset((CLONE,)), frozenset((POLL,)), frozenset(),
-          False)
-REFRESH = Way('record, clone', frozenset((CLONE, RECORD)),
-              frozenset((POLL,)), frozenset(), False)
-NORMAL = Way('download', frozenset((CREATE,)), None, frozenset((CLONE,)),
-             True)
+FILL = Path('fill, clone', frozenset((CLONE, CREATE)), None, frozenset(),
+            True)
+HIT = Path('clone', frozenset((CLONE, CONFIRM)), frozenset((POLL,)),
+           frozenset(), False)
+REFRESH = Path('record, clone', frozenset((CLONE, CONFIRM, RECORD)),
+               frozenset((POLL,)), frozenset(), False)
+DOWNLOAD = Path('download', frozenset((CREATE,)), None, frozenset((CLONE,)),
+                True)
 
 
 class Steps:
@@ -90,7 +91,8 @@ class Steps:
         self._children = children
         self._say = say
         self._volumes = collections.defaultdict(list)
-        self._templates = set()
+        # Names of the templates, one for each fill.
+        self._templates = []
 
     def run(self, disks):
         """Go through all steps.
@@ -103,15 +105,18 @@ class Steps:
         self._edited(image, disks.qcow2)
         self._replaced(image, disks)
         self._private(disks.qcow2)
-        self._create('Caching off', NORMAL, config.ALICE, 'rescue-iso',
+        self._create('Caching off', DOWNLOAD, config.ALICE, 'rescue-iso',
                      disks.iso, volume_type=config.PLAIN)
 
     def clean_up(self):
         """Delete the volumes.
 
-        :returns: what should not be on the cluster any more, as words
+        Of the image that was updated there may be two templates: housekeeping
+        removes the superseded one with the next statistics of the service.
+
+        :returns: what is wrong on the cluster, as words
         """
-        self._say('Deleting all volumes: only templates must stay')
+        self._say('Deleting all volumes: only templates must remain')
         for person, volume_ids in self._volumes.items():
             self._client.delete_volumes(person, volume_ids)
         left = [volume for volume in self._cluster.volumes()
@@ -119,8 +124,8 @@ class Steps:
         names = sorted(volume['name'] for volume in left)
         for name in names:
             self._say(f'  left on the cluster: {name}')
-        wanted = sorted(TEMPLATE_PREFIX + image for image in self._templates)
-        if names != wanted:
+        wanted = sorted(set(self._templates))
+        if sorted(set(names)) != wanted:
             return [f'the cluster holds {names} instead of {wanted}']
         return []
 
@@ -129,17 +134,17 @@ class Steps:
     def _rescue_iso(self, disk):
         self._say('A bootable ISO, its raw bytes as an image')
         self._public_image('rescue-iso', disk)
-        for title, way in (('First from raw image', FILL),
-                           ('Second from raw image', HIT),
-                           ('Third from raw image', HIT)):
-            self._create(title, way, config.ALICE, 'rescue-iso', disk)
+        for title, path in (('First from raw image', FILL),
+                            ('Second from raw image', HIT),
+                            ('Third from raw image', HIT)):
+            self._create(title, path, config.ALICE, 'rescue-iso', disk)
 
     def _rescue_qcow2(self, disk):
         self._say('The same as a qcow2 image')
         image = self._public_image('rescue-qcow2', disk)
-        for title, way in (('First from qcow2 image', FILL),
-                           ('Next from qcow2 image', HIT)):
-            self._create(title, way, config.ALICE, 'rescue-qcow2', disk)
+        for title, path in (('First from qcow2 image', FILL),
+                            ('Next from qcow2 image', HIT)):
+            self._create(title, path, config.ALICE, 'rescue-qcow2', disk)
         return image
 
     def _large(self, disk):
@@ -166,24 +171,23 @@ class Steps:
         """
         self._say('The image is deleted, purged from the database of Glance, '
                   'and its id given to')
-        self._say('a new image with other data: what the template holds is '
-                  'wrong now')
+        self._say('a new image with other data: the data of the template is '
+                  'outdated now')
         self._client.command(config.ADMIN, 'image', 'delete', image)
         for table in ('purge', 'purge_images_table'):
             self._say(f'$ glance-manage db {table} --age_in_days 0')
             self._children.run(services.manage_glance(
                 self._settings, table, '--age_in_days', 0))
         self._public_image('rescue-qcow2', disks.newer, '--id', image)
-        for title, way in (('Updated, new data', FILL),
-                           ('Next after the update', HIT)):
-            self._create(title, way, config.ALICE, 'rescue-qcow2',
+        for title, path in (('Updated, new data', FILL),
+                            ('Next after the update', HIT)):
+            self._create(title, path, config.ALICE, 'rescue-qcow2',
                          disks.newer)
 
     def _private(self, disk):
         self._say('A private image of alice, who then shares it with bob')
         image = self._client.create_image(config.ALICE, 'private', disk,
                                           '--private')
-        self._templates.add(image)
         self._create('Private, own project', FILL, config.ALICE,
                      'private', disk)
         self._client.command(config.ALICE, 'image', 'set', '--shared', image)
@@ -191,18 +195,16 @@ class Steps:
         self._client.command(config.ALICE, 'image', 'add', 'project', image,
                              self._client.project_id(config.BOB))
         self._client.command(config.BOB, 'image', 'set', '--accept', image)
-        self._create('Private, other project', NORMAL, config.BOB,
+        self._create('Private, other project', DOWNLOAD, config.BOB,
                      image, disk)
 
-    # Their parts
+    # Parts of the steps
 
     def _public_image(self, name, disk, *options):
-        image = self._client.create_image(config.ADMIN, name, disk,
-                                          '--public', *options)
-        self._templates.add(image)
-        return image
+        return self._client.create_image(config.ADMIN, name, disk,
+                                         '--public', *options)
 
-    def _create(self, title, way, person, image, disk, size=1,
+    def _create(self, title, path, person, image, disk, size=1,
                 volume_type=config.CACHED):
         number = len(self.rows) + 1
         self._say(f'{number}. {title}')
@@ -213,22 +215,25 @@ class Steps:
         calls = self._cluster.calls()
         fetched = services.glance_bytes(self._settings) - before
         self._volumes[person].append(volume.id)
+        if path is FILL:
+            image_id = volume.volume_image_metadata['image_id']
+            self._templates.append(TEMPLATE_PREFIX + image_id)
         row = report.Row(
-            title, way.name, _seconds(volume), calls, fetched,
-            way.unexpected(calls, fetched, disk.file_size),
+            title, path.name, _seconds(volume), calls, fetched,
+            path.unexpected(calls, fetched, disk.file_size),
             self._difference(volume, size, disk))
         self.rows.append(row)
         self._say(f'  cinder-volume: {self._outcome(volume.id)}')
         self._say(f'  {row.seconds:.1f} s; {report.describe_calls(calls)}; '
                   f'{fetched:,} bytes from Glance; '
-                  f'the data {"DIFFERS" if row.difference else "is right"}')
+                  f'the data {"DIFFERS" if row.difference else "is correct"}')
         for problem in row.problems:
             self._say(f'  WRONG: {problem}')
 
     def _outcome(self, volume_id):
-        """Return what the driver logged of how it served a create."""
+        """Return the last line that the driver logged of a create."""
         log = self._children.log_file('cinder').read_text(errors='replace')
-        for line in log.splitlines():
+        for line in reversed(log.splitlines()):
             if volume_id in line and '.solidfire_template_cache.' in line:
                 return line.partition('] ')[2]
         return 'nothing about a template'

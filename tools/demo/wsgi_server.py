@@ -14,7 +14,7 @@
 
 Usage: ``python -m demo.wsgi_server keystone|glance PORT``
 
-Counts the bytes of image data that leave it; ``GET /demo/bytes`` tells them.
+Counts the bytes of image data that leave it; ``GET /demo/bytes`` returns them.
 """
 
 import importlib

@@ -10,9 +10,9 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Runs a simulated cluster until it is told to stop.
+"""Runs a simulated cluster until it is stopped by a signal.
 
-Writes one line of JSON when it is ready.
+Prints one line of JSON when the cluster is ready.
 """
 
 import argparse
@@ -22,101 +22,104 @@ import shutil
 import signal
 import sys
 import threading
+import typing
 
-from cinder.tests.element_simulator import cluster as cluster_module
-from cinder.tests.element_simulator import faults as faults_module
-from cinder.tests.element_simulator import server as server_module
+from cinder.tests.element_simulator import cluster
+from cinder.tests.element_simulator import server
 
 _DRIVER = 'cinder.volume.drivers.solidfire_template_cache.SolidFireDriver'
 
 
-def _parser():
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='python -m cinder.tests.element_simulator',
-        description='An Element cluster over HTTPS, to try things on.')
-    parser.add_argument('--host', default='127.0.0.1',
-                        help='address to listen at (default: %(default)s)')
-    parser.add_argument('--port', type=int, default=0,
-                        help='TCP port; any free one when 0, the default')
-    parser.add_argument('--login', default='admin',
-                        help='cluster administrator (default: %(default)s)')
-    parser.add_argument('--password', default='solidfire',
-                        help='password of it (default: %(default)s)')
-    parser.add_argument('--data-dir',
-                        help="where the volumes' files lie; a temporary "
-                             'directory, removed at the end, by default')
-    parser.add_argument('--ca-file',
-                        help='write the certificate to verify with here')
-    parser.add_argument('--clone-seconds', type=float, default=0.0,
-                        help='how long a clone takes (default: %(default)s)')
-    parser.add_argument('--delay', type=float, default=0.0,
-                        help='seconds that every answer waits '
-                             '(default: %(default)s)')
-    parser.add_argument('--clones-per-volume', type=int,
-                        help='clones of one volume at a time (default: 2)')
-    parser.add_argument('--clones-per-node', type=int,
-                        help='clones on one node at a time (default: 8)')
-    parser.add_argument('--nodes', type=int, default=1,
-                        help='number of nodes (default: %(default)s)')
-    parser.add_argument('--svip', default='127.0.0.1',
-                        help='storage address told to clients '
-                             '(default: %(default)s)')
-    parser.add_argument('--debug', action='store_true',
-                        help='log every call to standard error')
+        description='A simulated Element cluster, served over HTTPS.')
+    add = parser.add_argument
+    add('--host', default='127.0.0.1',
+        help='address to listen on (default: %(default)s)')
+    add('--port', type=int, default=0,
+        help='TCP port to listen on; set to 0, the default, for any free port')
+    add('--login', default='admin',
+        help='name of the cluster administrator (default: %(default)s)')
+    add('--password', default='solidfire',
+        help='password of the cluster administrator (default: %(default)s)')
+    add('--data-dir',
+        help='directory for the data of the volumes; the default is a '
+             'temporary directory that is removed at the end')
+    add('--ca-file',
+        help='file to write the CA certificate to, for clients to verify with')
+    add('--clone-seconds', type=float, default=0.0,
+        help='seconds that a clone takes (default: %(default)s)')
+    add('--delay', type=float, default=0.0,
+        help='seconds that every reply is delayed (default: %(default)s)')
+    add('--clones-per-volume', type=int,
+        help='maximum number of concurrent clones of a volume (default: 2)')
+    add('--clones-per-node', type=int,
+        help='maximum number of concurrent clones on a node (default: 8)')
+    add('--nodes', type=int, default=1,
+        help='number of nodes (default: %(default)s)')
+    add('--svip', default='127.0.0.1',
+        help='storage address reported to clients (default: %(default)s)')
+    add('--debug', action='store_true',
+        help='log every API call to standard error')
     return parser
 
 
-def _cluster(args):
+def _cluster(args: argparse.Namespace) -> cluster.Cluster:
     limits = {'cloneJobsPerVolumeMax': args.clones_per_volume,
               'cloneJobsPerNodeMax': args.clones_per_node}
-    return cluster_module.Cluster(
+    return cluster.Cluster(
         data_dir=args.data_dir, clone_seconds=args.clone_seconds,
         nodes=args.nodes, mvip=args.host, svip=args.svip,
         limits={key: value for key, value in limits.items()
                 if value is not None})
 
 
-def _announcement(server):
+def _announcement(running: server.Server,
+                  ca_file: typing.Optional[str]) -> dict:
+    """Return what is printed when the server is ready; no password."""
     return {
-        'url': server.url,
-        'port': server.port,
-        'login': server.login,
-        'ca_file': server.ca_file,
+        'url': running.url,
+        'port': running.port,
+        'login': running.login,
+        'ca_file': ca_file,
         'cinder_conf': [f'volume_driver = {_DRIVER}',
-                        f'san_ip = {server.host}',
-                        f'san_login = {server.login}',
-                        f'sf_api_port = {server.port}',
+                        f'san_ip = {running.host}',
+                        f'san_login = {running.login}',
+                        f'sf_api_port = {running.port}',
                         'sf_allow_template_caching = True'],
     }
 
 
-def main(argv=None, stopped=None):
+def main(argv: typing.Optional[typing.Sequence[str]] = None,
+         stopped: typing.Optional[threading.Event] = None) -> int:
     """Serve until SIGTERM or SIGINT.
 
-    :param stopped: a threading.Event that ends it too
+    :param argv: command line arguments; those of the process when None
+    :param stopped: event that stops the server, too
+    :returns: the exit status of the process
     """
     args = _parser().parse_args(argv)
     if args.debug:
         logging.basicConfig(level=logging.DEBUG)
-    stopped = stopped or threading.Event()
+    stop = stopped or threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *ignored: stopped.set())
-    cluster = _cluster(args)
-    faults = faults_module.FaultPlan()
-    if args.delay:
-        faults.add(delay=args.delay, times=None)
-    server = server_module.Server(cluster, args.host, args.port, args.login,
-                                  args.password, faults)
+        signal.signal(number, lambda *_signal: stop.set())
+    simulated = _cluster(args)
     try:
-        with server:
-            announcement = _announcement(server)
+        https = server.Server(simulated, args.host, args.port, args.login,
+                              args.password)
+        if args.delay:
+            https.faults.add(delay=args.delay, times=None)
+        with https:
             if args.ca_file:
-                shutil.copy(server.ca_file, args.ca_file)
-                announcement['ca_file'] = args.ca_file
-            print(json.dumps(announcement), flush=True)
-            stopped.wait()
+                shutil.copy(https.ca_file, args.ca_file)
+            sys.stdout.write(json.dumps(_announcement(
+                https, args.ca_file or https.ca_file)) + '\n')
+            sys.stdout.flush()
+            stop.wait()
     finally:
-        cluster.close()
+        simulated.close()
     return 0
 
 

@@ -10,21 +10,27 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The table of API methods: finding one, checking its parameters."""
+"""The table of API methods: looks methods up and checks their parameters."""
 
 import dataclasses
 import typing
 
+from cinder.tests.element_simulator import cluster
 from cinder.tests.element_simulator import errors
 from cinder.tests.element_simulator import versions
 
-_METHODS = {}
+Handler = typing.Callable[[cluster.Cluster, dict], dict]
+
 _NEWEST = versions.KNOWN[-1]
 
 
 @dataclasses.dataclass(frozen=True)
 class Since:
-    """A parameter that older versions of the API do not know."""
+    """A parameter that was added in a later version than its method.
+
+    :param version: first version of the API with the parameter
+    :param kind: its type, as for :func:`method`
+    """
 
     version: str
     kind: typing.Any
@@ -32,10 +38,17 @@ class Since:
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """One API method: what it takes, and since which version it is there."""
+    """One API method.
+
+    :param name: as in requests
+    :param handler: carries the method out, see :func:`method`
+    :param since: first version of the API with the method
+    :param required: type by name of the parameters that must be given
+    :param optional: type by name of the other parameters
+    """
 
     name: str
-    handler: typing.Callable
+    handler: Handler
     since: str
     required: dict
     optional: dict
@@ -43,41 +56,51 @@ class Method:
 
 @dataclasses.dataclass(frozen=True)
 class Reply:
-    """A result, and the parameters that the method did not know."""
+    """The result of a call, and the parameters that it did not use."""
 
     result: dict
     unused: dict
 
 
-def method(name, since='1.0', required=None, optional=None):
-    """Enter a function into the table.
+_METHODS: dict[str, Method] = {}
 
-    It is called with the cluster and a dict of the parameters that were
-    given, null ones left out, converted to their kinds: int, bool, str,
-    dict, a tuple of the words allowed, or a list of one kind.
+
+def method(name: str, since: str = '1.0',
+           required: typing.Optional[dict] = None,
+           optional: typing.Optional[dict] = None
+           ) -> typing.Callable[[Handler], Handler]:
+    """Return a decorator that registers a function as an API method.
+
+    The function is called with the cluster and a dict of the given
+    parameters without those that are null. Their values are converted to
+    the declared types: int, bool, str, dict, a tuple of the allowed words,
+    or a list of one type.
     """
-    def enter(handler):
+    def register(handler: Handler) -> Handler:
         _METHODS[name] = Method(name, handler, since, required or {},
                                 optional or {})
         return handler
-    return enter
+    return register
 
 
-def names(version):
-    """List the methods that a version of the API offers."""
-    return sorted(entry.name for entry in _METHODS.values()
-                  if versions.key(entry.since) <= versions.key(version))
+def names(version: str) -> list[str]:
+    """Return the names of the methods in a version of the API."""
+    return sorted(each.name for each in _METHODS.values()
+                  if versions.key(each.since) <= versions.key(version))
 
 
-def call(cluster, name, params=None, version=_NEWEST, job_error=None):
-    """Carry out one API method on a cluster.
+def call(cluster: cluster.Cluster, name: str, params: typing.Any = None,
+         version: str = _NEWEST,
+         job_error: typing.Optional[errors.ApiError] = None) -> Reply:
+    """Call an API method of a cluster.
 
-    :param job_error: an ApiError that a clone started by this call ends with
-    :returns: Reply
+    :param params: the parameters as sent; None for none
+    :param version: version of the API that is called
+    :param job_error: the error that a clone started by this call fails with
     :raises: errors.ApiError
     """
-    entry = _METHODS.get(name)
-    if entry is None or versions.key(version) < versions.key(entry.since):
+    called = _METHODS.get(name)
+    if called is None or versions.key(version) < versions.key(called.since):
         raise errors.ApiError('xUnknownAPIMethod',
                               f'xUnknownAPIMethod  method={name}')
     if params is None:
@@ -85,25 +108,25 @@ def call(cluster, name, params=None, version=_NEWEST, job_error=None):
     if not isinstance(params, dict):
         raise errors.ApiError('xInvalidAPIParameter',
                               'params must be an object')
-    known = _known(entry, version)
+    known = _known_parameters(called, version)
     unused = {key: value for key, value in params.items()
               if key not in known}
     args = {key: _convert(key, value, known[key])
             for key, value in params.items()
             if key in known and value is not None}
-    for key in entry.required:
+    for key in called.required:
         if key not in args:
             raise errors.ApiError('xMissingParameter',
                                   f'Missing member=[{key}]')
     with cluster.lock:
         cluster.advance()
         with cluster.jobs.failing(job_error):
-            return Reply(entry.handler(cluster, args), unused)
+            return Reply(called.handler(cluster, args), unused)
 
 
-def _known(entry, version):
-    known = dict(entry.required)
-    for key, kind in entry.optional.items():
+def _known_parameters(called: Method, version: str) -> dict:
+    known = dict(called.required)
+    for key, kind in called.optional.items():
         if isinstance(kind, Since):
             if versions.key(version) < versions.key(kind.version):
                 continue
@@ -112,7 +135,7 @@ def _known(entry, version):
     return known
 
 
-def _convert(key, value, kind):
+def _convert(key: str, value: typing.Any, kind: typing.Any) -> typing.Any:
     if isinstance(kind, list):
         if not isinstance(value, list):
             raise _wrong_type(key)
@@ -122,15 +145,17 @@ def _convert(key, value, kind):
             raise errors.ApiError('xUnrecognizedEnumString',
                                   f'Unrecognized value of {key}: {value}')
         return value
-    if kind in (int, bool):
-        return _CONVERT[kind](key, value)
+    if kind is int:
+        return _to_int(key, value)
+    if kind is bool:
+        return _to_bool(key, value)
     if not isinstance(value, kind):
         raise _wrong_type(key)
     return value
 
 
-def _to_int(key, value):
-    # Numbers may come as strings, and 1.0 is as good as 1.
+def _to_int(key: str, value: typing.Any) -> int:
+    # Element accepts numbers as strings, and 1.0 for 1.
     try:
         number = int(value)
     except (TypeError, ValueError, OverflowError):
@@ -141,7 +166,7 @@ def _to_int(key, value):
     return number
 
 
-def _to_bool(key, value):
+def _to_bool(key: str, value: typing.Any) -> bool:
     if isinstance(value, bool):
         return value
     words = {'true': True, 'false': False}
@@ -150,9 +175,6 @@ def _to_bool(key, value):
     raise _wrong_type(key)
 
 
-_CONVERT = {int: _to_int, bool: _to_bool}
-
-
-def _wrong_type(key):
+def _wrong_type(key: str) -> errors.ApiError:
     return errors.ApiError('xInvalidParameterType',
                            f'Parameter {key} is of the wrong type')

@@ -10,33 +10,34 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""A clock that moves only when told to."""
+"""A clock that only a test moves."""
 
 import threading
 
 
 class ManualClock:
-    """Stands in for the time module where a Cluster or Server takes one.
+    """Replaces the time module where a Cluster or Server takes a clock.
 
-    :param now: what monotonic() answers first, in seconds
+    :ivar slept: the seconds of every call of sleep()
     """
 
-    def __init__(self, now=0.0):
-        self._now = now
+    def __init__(self) -> None:
+        self._now = 0.0
         self._lock = threading.Lock()
-        self.slept = []
+        self.slept: list[float] = []
 
-    def monotonic(self):
+    def monotonic(self) -> float:
+        """Return the current reading in seconds."""
         with self._lock:
             return self._now
 
-    def advance(self, seconds):
+    def advance(self, seconds: float) -> None:
         """Move the clock forward."""
         with self._lock:
             self._now += seconds
 
-    def sleep(self, seconds):
-        """Move the clock forward as a sleeper sees it, and note it."""
+    def sleep(self, seconds: float) -> None:
+        """Move the clock forward and record the call."""
         with self._lock:
             self._now += seconds
             self.slept.append(seconds)

@@ -14,6 +14,7 @@
 
 import dataclasses
 import json
+import typing
 
 from werkzeug import wrappers
 
@@ -21,64 +22,67 @@ from cinder.tests.element_simulator import errors
 from cinder.tests.element_simulator import faults
 from cinder.tests.element_simulator import wire
 
+if typing.TYPE_CHECKING:
+    from cinder.tests.element_simulator import server
 
-class _Refused(Exception):
-    """What is answered to a request that cannot be met."""
 
-    def __init__(self, status, message):
+class _RequestError(Exception):
+    """A request that is answered with an HTTP error status."""
+
+    def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
 
 
-def answer(server, request, parts):
-    """Answer a request whose path is /sim/ and the parts.
+def respond(server: 'server.Server', request: wrappers.Request,
+            parts: list[str]) -> wrappers.Response:
+    """Return the response to a request below /sim, always JSON.
 
-    :returns: a werkzeug Response, always JSON
+    :param parts: the path below /sim
     """
     try:
         document, status = _document(server, request, parts), 200
-    except _Refused as refused:
-        document, status = {'error': str(refused)}, refused.status
+    except _RequestError as error:
+        document, status = {'error': str(error)}, error.status
     return wrappers.Response(json.dumps(document), status,
                              content_type='application/json')
 
 
-def _document(server, request, parts):
+def _document(server: 'server.Server', request: wrappers.Request,
+              parts: list[str]) -> dict:
     if len(parts) == 3 and parts[0] == 'volumes' and parts[2] == 'path':
-        handler, arguments = _volume_path, (parts[1],)
-    elif len(parts) == 1 and parts[0] in _RESOURCES:
-        resource = _RESOURCES[parts[0]]
-        if request.method not in resource:
-            raise _Refused(405, f'{request.method} is not offered here')
-        handler, arguments = resource[request.method], ()
-    else:
-        raise _Refused(404, f'nothing at {request.path}')
-    return handler(server, request, *arguments)
+        return _volume_path(server, parts[1])
+    if len(parts) == 1 and parts[0] in _RESOURCES:
+        handler = _RESOURCES[parts[0]].get(request.method)
+        if handler is None:
+            raise _RequestError(405, f'{request.method} is not supported')
+        return handler(server, request)
+    raise _RequestError(404, f'{request.path} does not exist')
 
 
-def _list_faults(server, request):
+def _list_faults(server: 'server.Server', request: wrappers.Request) -> dict:
     return {'rules': [rule.to_dict() for rule in server.faults.list()]}
 
 
-def _add_faults(server, request):
-    """Add one rule, or several in a list; all or none."""
+def _add_faults(server: 'server.Server', request: wrappers.Request) -> dict:
+    """Add one rule or a list of rules; none if one of them is invalid."""
     try:
         document = json.loads(request.get_data())
         given = document if isinstance(document, list) else [document]
         rules = [faults.Rule.from_dict(members) for members in given]
     except (TypeError, ValueError) as error:
-        raise _Refused(400, f'not a rule: {error}')
+        raise _RequestError(400, f'not a rule: {error}')
     for rule in rules:
         server.faults.add(rule)
     return _list_faults(server, request)
 
 
-def _clear_faults(server, request):
+def _clear_faults(server: 'server.Server', request: wrappers.Request) -> dict:
     server.faults.clear()
     return _list_faults(server, request)
 
 
-def _calls(server, request):
+def _calls(server: 'server.Server', request: wrappers.Request) -> dict:
     document = {'counts': server.calls.counts(),
                 'total': server.calls.count(),
                 'bytesIn': server.calls.bytes_in,
@@ -90,13 +94,13 @@ def _calls(server, request):
     return document
 
 
-def _reset_calls(server, request):
+def _reset_calls(server: 'server.Server', request: wrappers.Request) -> dict:
     server.reset_calls()
     return _calls(server, request)
 
 
-def _state(server, request):
-    """Tell what the cluster holds; clones under way are among it."""
+def _state(server: 'server.Server', request: wrappers.Request) -> dict:
+    """Return the content of the cluster, including running clones."""
     cluster = server.cluster
     with cluster.lock:
         cluster.advance()
@@ -121,14 +125,14 @@ def _state(server, request):
         }
 
 
-def _volume_path(server, request, number):
+def _volume_path(server: 'server.Server', volume_id: str) -> dict:
     try:
-        return {'path': server.cluster.volume_path(int(number))}
+        return {'path': server.cluster.volume_path(int(volume_id))}
     except (ValueError, errors.ApiError):
-        raise _Refused(404, f'no volume {number}')
+        raise _RequestError(404, f'volume {volume_id} does not exist')
 
 
-_RESOURCES = {
+_RESOURCES: dict[str, dict[str, typing.Callable]] = {
     'faults': {'GET': _list_faults, 'POST': _add_faults,
                'DELETE': _clear_faults},
     'calls': {'GET': _calls, 'DELETE': _reset_calls},

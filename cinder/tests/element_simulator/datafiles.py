@@ -10,22 +10,23 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Sparse files that hold what is written to volumes and snapshots."""
+"""Sparse files that hold the data of volumes and snapshots."""
 
 import os
 import shutil
 import tempfile
+import typing
 import weakref
 
 _CHUNK = 8 * 1024 * 1024
 
-# ext4 holds no file of a whole 16 TiB, which a volume may have: the file of
-# the largest volume lacks its last MiB.
-_LARGEST = 16 * 1024 ** 4 - 1024 ** 2
+# A volume may be 16 TiB large, a file on ext4 slightly less: the file of the
+# largest volume lacks its last MiB.
+_MAX_FILE_SIZE = 16 * 1024 ** 4 - 1024 ** 2
 
 
-def _segments(fd, size):
-    """Yield (offset, length) of the parts of a file that hold data."""
+def _data_segments(fd: int, size: int) -> typing.Iterator[tuple[int, int]]:
+    """Yield (offset, length) of each part of a file that is not a hole."""
     offset = 0
     while offset < size:
         try:
@@ -40,14 +41,14 @@ def _segments(fd, size):
         offset = end
 
 
-def _copy_range(source, target, offset, length):
+def _copy_range(source: int, target: int, offset: int, length: int) -> None:
     end = offset + length
     while offset < end:
         wanted = min(_CHUNK, end - offset)
         try:
             done = os.copy_file_range(source, target, wanted, offset, offset)
         except OSError:
-            # Not every file system offers it, nor between any two.
+            # Not every file system supports it.
             done = os.pwrite(target, os.pread(source, wanted, offset), offset)
         if not done:
             return
@@ -55,13 +56,13 @@ def _copy_range(source, target, offset, length):
 
 
 class DataFiles:
-    """One directory of sparse files.
+    """A directory of sparse files.
 
-    :param directory: where they lie; a temporary one, removed by close(),
-                      when None
+    :param directory: its path; when None, a temporary directory that close()
+                      removes
     """
 
-    def __init__(self, directory=None):
+    def __init__(self, directory: typing.Optional[str] = None) -> None:
         self._finalizer = None
         if directory is None:
             directory = tempfile.mkdtemp(prefix='element-simulator-')
@@ -71,43 +72,46 @@ class DataFiles:
             os.makedirs(directory, exist_ok=True)
         self.directory = os.path.abspath(directory)
 
-    def path(self, name):
+    def path(self, name: str) -> str:
+        """Return the path of a file."""
         return os.path.join(self.directory, name)
 
-    def create(self, name, size):
-        """Make an empty file that reads as `size` zero bytes."""
+    def create(self, name: str, size: int) -> None:
+        """Create an empty file that reads as ``size`` zero bytes."""
         with open(self.path(name), 'wb') as target:
-            target.truncate(min(size, _LARGEST))
+            target.truncate(min(size, _MAX_FILE_SIZE))
 
-    def copy(self, source, target, size):
-        """Make `target` what `source` is now, cut or grown to `size` bytes.
+    def copy(self, source: str, target: str, size: int) -> None:
+        """Copy a file, cut or extended to ``size`` bytes.
 
-        An existing target is rewritten in place, so who has it open sees it
-        change, and holes stay holes.
+        An existing target is rewritten in place, so that processes that have
+        it open see the new data. Holes remain holes.
         """
         with open(self.path(source), 'rb') as reader, \
                 open(self.path(target), 'wb') as writer:
-            writer.truncate(min(size, _LARGEST))
-            for offset, length in _segments(reader.fileno(), size):
+            writer.truncate(min(size, _MAX_FILE_SIZE))
+            for offset, length in _data_segments(reader.fileno(), size):
                 _copy_range(reader.fileno(), writer.fileno(), offset, length)
 
-    def resize(self, name, size):
-        os.truncate(self.path(name), min(size, _LARGEST))
+    def resize(self, name: str, size: int) -> None:
+        """Cut or extend a file to ``size`` bytes."""
+        os.truncate(self.path(name), min(size, _MAX_FILE_SIZE))
 
-    def remove(self, name):
+    def remove(self, name: str) -> None:
+        """Remove a file if it exists."""
         try:
             os.unlink(self.path(name))
         except FileNotFoundError:
             pass
 
-    def used(self, name):
-        """Return how many bytes of the disk a file takes."""
+    def used(self, name: str) -> int:
+        """Return how many bytes a file occupies on disk."""
         try:
             return os.stat(self.path(name)).st_blocks * 512
         except FileNotFoundError:
             return 0
 
-    def close(self):
-        """Remove the directory if it was made here."""
+    def close(self) -> None:
+        """Remove the directory if it is a temporary one."""
         if self._finalizer:
             self._finalizer()

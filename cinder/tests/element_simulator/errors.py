@@ -10,17 +10,17 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The error an Element API method answers with."""
+"""The error of an Element API method."""
 
 
 class ApiError(Exception):
-    """A refusal, told to the client by name with HTTP status 200.
+    """An API error, sent to the client with HTTP status 200.
 
     :param name: the Element error name, such as ``xUnknownAccount``
-    :param message: the text beside it; the name itself when left out
+    :param message: text for people; the name when left out
     """
 
-    def __init__(self, name, message=''):
+    def __init__(self, name: str, message: str = '') -> None:
         super().__init__(f'{name}: {message}' if message else name)
         self.name = name
         self.message = message or name

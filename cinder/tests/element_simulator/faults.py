@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Faults and delays as data: what shall go wrong, when, how often."""
+"""Fault injection: rules for errors, dropped connections and delays."""
 
 import dataclasses
 import fnmatch
@@ -23,29 +23,32 @@ _ABSENT = object()
 
 @dataclasses.dataclass(eq=False)
 class Rule:
-    """One thing that goes wrong.
+    """One fault, the calls that it applies to, and how often.
 
-    A rule with none of `error`, `drop`, `http_status` and `job_error` only
-    delays, and runs its `action`.
+    A rule with none of ``error``, ``drop``, ``http_status``, ``job_error``
+    and ``ignore`` only delays the reply and runs its ``action``.
 
-    :param method: API method it is for; wildcards as in file names
+    :param method: name of the API method, or a pattern as for file names
     :param match: parameters that must have these values; a dot in a key
-                  looks inside an object, as in `attributes.state`
-    :param skip: how many fitting calls it lets pass first
-    :param times: how many calls it strikes; None for all
-    :param error: name of the API error that is answered
-    :param message: the text of that error
-    :param drop: close the connection without an answer
-    :param http_status: answer with this status and `body`
-    :param body: text, or what is to be written as JSON
-    :param delay: seconds the answer waits
-    :param when: before the call takes effect, or after it
-    :param probability: chance that it strikes a call it could strike
-    :param job_error: name of the error that the clone begun by this call
-                      ends with
-    :param action: a callable without arguments, run in each call that it
-                   strikes, with no lock held; for tests in one process with
-                   the simulator, so it is not written as JSON
+                  looks inside an object, as in ``attributes.state``
+    :param skip: number of matching calls that pass first
+    :param times: number of calls that fail; None for all
+    :param error: name of the API error to reply with
+    :param message: text of that error
+    :param drop: close the connection without a reply
+    :param http_status: reply with this status and ``body``
+    :param body: text, or a value to encode as JSON
+    :param delay: seconds to wait before the reply
+    :param when: ``before`` or ``after`` the call takes effect
+    :param probability: chance that the rule strikes a call, 0.0 to 1.0
+    :param job_error: name of the error that the clone started by the call
+                      fails with
+    :param ignore: names of parameters that the cluster ignores without a
+                   warning, such as ``attributes``
+    :param action: callable without arguments, run with no lock held in each
+                   call that the rule strikes; it is not part of the JSON
+    :ivar seen: number of matching calls so far
+    :ivar hits: number of calls that the rule struck
     """
 
     method: str = '*'
@@ -61,47 +64,50 @@ class Rule:
     when: str = 'before'
     probability: float = 1.0
     job_error: typing.Optional[str] = None
+    ignore: typing.Sequence[str] = ()
     action: typing.Optional[typing.Callable[[], None]] = None
     seen: int = dataclasses.field(default=0, init=False)
     hits: int = dataclasses.field(default=0, init=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.when not in ('before', 'after'):
             raise ValueError(f'when is before or after, not {self.when}')
-        if self.job_error and self.when == 'after':
-            raise ValueError('job_error needs when="before"')
+        if self.when == 'after' and (self.job_error or self.ignore):
+            raise ValueError('job_error and ignore need when="before"')
 
     @classmethod
-    def from_dict(cls, members):
-        """Make a rule of what to_dict() gives.
+    def from_dict(cls, members: dict) -> 'Rule':
+        """Return the rule that to_dict() was called on.
 
-        :raises: ValueError for members it does not have
+        :raises: ValueError for unknown members
         """
         settable = {field.name for field in dataclasses.fields(cls)
                     if field.init} - {'action'}
         unknown = set(members) - settable - {'seen', 'hits'}
         if unknown:
-            raise ValueError(f'a rule has no {", ".join(sorted(unknown))}')
+            raise ValueError(f'unknown members {", ".join(sorted(unknown))}')
         return cls(**{key: value for key, value in members.items()
                       if key in settable})
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
+        """Return the members as they are written in JSON."""
         return {field.name: getattr(self, field.name)
                 for field in dataclasses.fields(self)
                 if field.name != 'action'}
 
     @property
-    def fails(self):
-        """Whether it takes the place of the normal answer."""
+    def fails(self) -> bool:
+        """Whether the rule replaces the normal reply."""
         return bool(self.error or self.drop or self.http_status)
 
-    def fits(self, method, params):
+    def matches(self, method: str, params: typing.Any) -> bool:
+        """Return whether the rule applies to a call."""
         return (fnmatch.fnmatchcase(method, self.method)
                 and all(_look_up(params, key) == value
                         for key, value in (self.match or {}).items()))
 
 
-def _look_up(params, key):
+def _look_up(params: typing.Any, key: str) -> typing.Any:
     value = params
     for part in key.split('.'):
         if not isinstance(value, dict) or part not in value:
@@ -112,81 +118,88 @@ def _look_up(params, key):
 
 @dataclasses.dataclass(frozen=True)
 class Strike:
-    """What the rules do to one call at one moment.
+    """The effect of the rules on one call, before or after it is carried out.
 
     :param delay: seconds to wait
-    :param rule: the Rule whose failure is the answer, or None
-    :param job_error: name of the error of the clone begun, or None
+    :param rule: the Rule that replaces the reply, or None
+    :param job_error: name of the error of the clone that is started, or None
+    :param ignored: names of parameters to ignore
     """
 
     delay: float = 0.0
     rule: typing.Optional[Rule] = None
     job_error: typing.Optional[str] = None
+    ignored: frozenset[str] = frozenset()
 
 
 class FaultPlan:
-    """The rules in force, in the order in which they were added.
+    """The active rules, in the order in which they were added.
 
-    Delays of all rules that strike add up; the first failure wins, and the
-    rules after it neither see the call nor count it.
+    The delays of all rules that strike a call add up. The first rule that
+    replaces the reply wins; the rules behind it do not count the call.
 
-    :param seed: for the chances; the same seed gives the same run
+    :param seed: of the random numbers for ``probability``
     """
 
-    def __init__(self, seed=0):
+    def __init__(self, seed: int = 0) -> None:
         self._seed = seed
         self._lock = threading.Lock()
         self.clear()
 
-    def add(self, rule=None, **members):
-        """Put a rule at the end: a Rule, or the arguments of one."""
+    def add(self, rule: typing.Optional[Rule] = None,
+            **members: typing.Any) -> Rule:
+        """Append a rule, either a Rule or its members."""
         rule = rule or Rule(**members)
         with self._lock:
             self._rules.append(rule)
         return rule
 
-    def clear(self):
-        """Remove all rules and begin the chances anew."""
+    def clear(self) -> None:
+        """Remove all rules and restart the random numbers."""
         with self._lock:
-            self._rules = []
+            self._rules: list[Rule] = []
             self._random = random.Random(self._seed)
 
-    def list(self):
+    def list(self) -> typing.List[Rule]:
+        """Return the rules."""
         with self._lock:
-            return list(self._rules)
+            return [*self._rules]
 
-    def strike(self, method, params, when):
-        """Tell what happens to a call, and count it.
+    def strike(self, method: str, params: typing.Any, when: str) -> Strike:
+        """Apply the rules to a call, and count it.
 
-        The actions of the rules that strike are run before it returns.
+        The actions of the rules that strike are run first.
 
-        :param when: before or after
-        :returns: Strike
+        :param when: ``before`` or ``after`` the call takes effect
         """
-        strike, actions = self._find(method, params, when)
-        for action in actions:
-            action()
-        return strike
+        struck = self._find(method, params, when)
+        for rule in struck:
+            if rule.action:
+                rule.action()
+        return Strike(
+            delay=sum(rule.delay for rule in struck),
+            rule=next((rule for rule in struck if rule.fails), None),
+            job_error=next((rule.job_error for rule in struck
+                            if rule.job_error), None),
+            ignored=frozenset(name for rule in struck
+                              for name in rule.ignore))
 
-    def _find(self, method, params, when):
-        delay, job_error, actions = 0.0, None, []
+    def _find(self, method: str, params: typing.Any,
+              when: str) -> typing.List[Rule]:
+        struck: typing.List[Rule] = []
         with self._lock:
             for rule in self._rules:
-                if rule.when != when or not rule.fits(method, params):
+                if rule.when != when or not rule.matches(method, params):
                     continue
                 rule.seen += 1
-                if not self._strikes(rule):
-                    continue
-                rule.hits += 1
-                delay += rule.delay
-                job_error = job_error or rule.job_error
-                if rule.action:
-                    actions.append(rule.action)
-                if rule.fails:
-                    return Strike(delay, rule, job_error), actions
-        return Strike(delay, None, job_error), actions
+                if self._strikes(rule):
+                    rule.hits += 1
+                    struck.append(rule)
+                    if rule.fails:
+                        break
+        return struck
 
-    def _strikes(self, rule):
+    def _strikes(self, rule: Rule) -> bool:
         if rule.seen <= rule.skip:
             return False
         if rule.times is not None and rule.hits >= rule.times:

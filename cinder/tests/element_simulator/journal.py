@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The record of the API calls that came in."""
+"""The journal of API calls."""
 
 import collections
 import collections.abc
@@ -22,29 +22,29 @@ _SECRETS = ('initiatorSecret', 'targetSecret', 'password',
             'clusterPairingKey', 'volumePairingKey')
 
 
-def masked(value):
-    """Return parameters with the secrets in them covered."""
+def redact(value: typing.Any) -> typing.Any:
+    """Return a copy of parameters with the secrets replaced by ``***``."""
     if isinstance(value, dict):
-        return {key: '***' if key in _SECRETS else masked(item)
+        return {key: '***' if key in _SECRETS else redact(item)
                 for key, item in value.items()}
     if isinstance(value, list):
-        return [masked(item) for item in value]
+        return [redact(item) for item in value]
     return value
 
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """One API call and how it ended.
+    """One API call and its outcome.
 
     :param method: as sent
-    :param params: as sent, secrets covered
-    :param version: of the API, from the address
-    :param error: name of the API error answered, or None
-    :param effect: whether the method was carried out without error
-    :param dropped: whether the connection was closed without an answer
-    :param http_status: status of the answer, or None when dropped
-    :param bytes_in: length of the request's body
-    :param bytes_out: length of the answer's body
+    :param params: as sent, secrets redacted
+    :param version: version of the API, from the URL
+    :param error: name of the API error in the reply, or None
+    :param effect: whether the method was carried out without an error
+    :param dropped: whether the connection was closed without a reply
+    :param http_status: status of the reply, or None when dropped
+    :param bytes_in: length of the request body
+    :param bytes_out: length of the response body
     """
 
     method: str
@@ -58,58 +58,60 @@ class Call:
     bytes_out: int = 0
 
     @property
-    def ok(self):
-        """Whether the client got the result."""
+    def ok(self) -> bool:
+        """Whether the client received the result."""
         return (self.error is None and not self.dropped
                 and self.http_status == 200)
 
 
 class Journal(collections.abc.Sequence):
-    """Calls in the order in which their answers were ready."""
+    """Calls in the order in which their replies were ready."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._calls = []
+        self._calls: list[Call] = []
 
-    def add(self, call):
+    def add(self, call: Call) -> None:
+        """Append a call."""
         with self._lock:
             self._calls.append(call)
 
-    def reset_calls(self):
+    def reset_calls(self) -> None:
+        """Forget the calls so far."""
         with self._lock:
             self._calls = []
 
-    def _copy(self):
+    def _copy(self) -> list[Call]:
         with self._lock:
             return list(self._calls)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: typing.Any) -> typing.Any:
         return self._copy()[index]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._copy())
 
-    def count(self, method=None):
-        """Return how many calls there were, of one method or of all."""
+    def count(self, method: typing.Optional[str] = None) -> int:
+        """Return the number of calls, of one method or of all."""
         return sum(1 for call in self._copy()
                    if method in (None, call.method))
 
-    def counts(self):
-        """Return a dict of how many calls each method had."""
+    def counts(self) -> dict[str, int]:
+        """Return the number of calls by method."""
         return dict(collections.Counter(call.method
                                         for call in self._copy()))
 
     @property
-    def methods(self):
+    def methods(self) -> list[str]:
         """The names of the methods, in order."""
         return [call.method for call in self._copy()]
 
     @property
-    def bytes_in(self):
+    def bytes_in(self) -> int:
         """Bytes of all request bodies."""
         return sum(call.bytes_in for call in self._copy())
 
     @property
-    def bytes_out(self):
-        """Bytes of all answer bodies."""
+    def bytes_out(self) -> int:
+        """Bytes of all response bodies."""
         return sum(call.bytes_out for call in self._copy())

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""What a cluster of Element 12 allows: the answer to GetLimits."""
+"""The limits of a cluster of Element 12, as GetLimits reports them."""
 
 GIB = 1024 ** 3
 MIB = 1024 ** 2

@@ -10,20 +10,22 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The driver for machines without iSCSI: simulated volumes are local files.
+"""A driver for hosts without iSCSI: volumes are attached as local files.
 
-For the demo and the functional tests. It attaches a volume through os-brick's
-local connector, as the file in which the simulator keeps the volume's data.
-That is its only difference from the driver in production, whose own part of
-attaching (export, CHAP, access groups) runs here too.
+For the demo and the functional tests. os-brick's local connector attaches
+the file in which the simulator keeps the data of a volume. This is the only
+difference from the production driver, whose own part of attaching (export,
+CHAP, access groups) is used unchanged.
 """
 
 import contextlib
 import os
+import typing
 
 from oslo_config import cfg
 from oslo_utils import units
 
+from cinder import objects
 from cinder.volume.drivers import solidfire_template_cache
 
 local_attach_opts = [
@@ -34,30 +36,32 @@ local_attach_opts = [
 
 
 class SolidFireDriver(solidfire_template_cache.SolidFireDriver):
-    """The driver in production, with volumes attached as local files."""
+    """The production driver, with volumes attached as local files."""
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: typing.Any, **kwargs: typing.Any) -> None:
         super().__init__(*args, **kwargs)
         self.configuration.append_config_values(local_attach_opts)
 
-    def initialize_connection(self, volume, connector):
+    def initialize_connection(self, volume: 'objects.Volume',
+                              connector: dict) -> dict:
         connection = super().initialize_connection(volume, connector)
         connection['driver_volume_type'] = 'local'
         connection['data']['device_path'] = self._local_path(volume)
         return connection
 
-    def terminate_connection(self, volume, properties, force):
-        # qemu-img makes a file as short as the image; a device keeps its
-        # size, and so shall the file.
+    def terminate_connection(self, volume: 'objects.Volume', properties: dict,
+                             force: bool) -> typing.Any:
+        # qemu-img truncates a file to the size of the image; a block device
+        # would keep its size.
         path = self._local_path(volume)
         with contextlib.suppress(FileNotFoundError):
             os.truncate(path, max(os.path.getsize(path),
                                   volume['size'] * units.Gi))
         return super().terminate_connection(volume, properties, force)
 
-    def _local_path(self, volume):
-        # "<portal> <target> <lun>"; a target's name ends in the volume's
-        # number on the cluster.
-        target = volume['provider_location'].split()[1]
+    def _local_path(self, volume: 'objects.Volume') -> str:
+        # The location is "<portal> <IQN> <LUN>", and the IQN ends in the
+        # volume's ID.
+        iqn = volume['provider_location'].split()[1]
         return os.path.join(self.configuration.sf_simulator_data_dir,
-                            'volume-' + target.rpartition('.')[2])
+                            'volume-' + iqn.rpartition('.')[2])

@@ -10,18 +10,28 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""What clusters that can be paired have in common."""
+"""State that clusters share when they can be paired."""
 
 import threading
+import typing
+
+if typing.TYPE_CHECKING:
+    from cinder.tests.element_simulator import cluster
+    from cinder.tests.element_simulator import records
 
 
 class Peers:
-    """Stands for the network between clusters, and their pairing keys.
+    """The pairing keys of several clusters, and the lock that they share.
 
-    Give one to each Cluster that is to be paired with another.
+    Pass the same instance to each Cluster that is to be paired with another.
+
+    :ivar cluster_keys: started cluster pairings by key
+    :ivar volume_keys: started volume pairings by key
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.cluster_keys = {}
-        self.volume_keys = {}
+        self.cluster_keys: dict[
+            str, tuple['cluster.Cluster', 'records.ClusterPair']] = {}
+        self.volume_keys: dict[
+            str, tuple['cluster.Cluster', 'records.Volume', str]] = {}

@@ -10,21 +10,27 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The things a cluster holds, as plain values."""
+"""The objects of a cluster, as plain values."""
 
 import dataclasses
 import datetime
 import typing
 import uuid
 
+from cinder.tests.element_simulator import errors
 
-def new_uuid():
+if typing.TYPE_CHECKING:
+    from cinder.tests.element_simulator import cluster
+
+
+def new_uuid() -> str:
+    """Return a random UUID."""
     return str(uuid.uuid4())
 
 
 @dataclasses.dataclass
 class Account:
-    """A tenant's account. Secrets stay out of its printed form."""
+    """A tenant's account; its repr() does not contain the secrets."""
 
     account_id: int
     username: str
@@ -49,7 +55,7 @@ class VolumePair:
 
 @dataclasses.dataclass
 class Volume:
-    """A volume; `status` is init, active or deleted, sizes are bytes."""
+    """A volume; ``status`` is init, active or deleted, sizes are in bytes."""
 
     volume_id: int
     name: str
@@ -72,7 +78,7 @@ class Volume:
 
 @dataclasses.dataclass
 class Snapshot:
-    """A volume as it was; `group_id` is 0 outside group snapshots."""
+    """A snapshot; ``group_id`` is 0 outside group snapshots."""
 
     snapshot_id: int
     volume_id: int
@@ -89,33 +95,34 @@ class Snapshot:
 
 @dataclasses.dataclass
 class GroupSnapshot:
-    """Snapshots of several volumes, taken together."""
+    """Snapshots of several volumes, taken at the same time."""
 
     group_id: int
     name: str
     created: datetime.datetime
     attributes: dict = dataclasses.field(default_factory=dict)
-    snapshot_ids: list = dataclasses.field(default_factory=list)
+    snapshot_ids: list[int] = dataclasses.field(default_factory=list)
     uuid: str = dataclasses.field(default_factory=new_uuid)
 
 
 @dataclasses.dataclass
 class AccessGroup:
-    """A volume access group: which initiators reach which volumes."""
+    """A volume access group: initiators, and the volumes they can reach."""
 
     group_id: int
     name: str
-    initiators: list = dataclasses.field(default_factory=list)
-    volume_ids: list = dataclasses.field(default_factory=list)
+    initiators: list[str] = dataclasses.field(default_factory=list)
+    volume_ids: list[int] = dataclasses.field(default_factory=list)
     attributes: dict = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass
 class Job:
-    """One clone under way or done; `error` is set when it failed.
+    """A running or finished clone; ``error`` is set when it failed.
 
-    `due` is a reading of the cluster's clock, `polls_left` counts reads
-    instead where it is not None.
+    It ends when the cluster's clock reads ``due``, or after ``polls_left``
+    more polls where that is not None. ``failure`` is the error that it is
+    going to end with.
     """
 
     handle: int
@@ -129,11 +136,11 @@ class Job:
     due: float
     created: datetime.datetime
     updated: datetime.datetime
-    polls: typing.Optional[int] = None
+    polls: int = 0
     polls_left: typing.Optional[int] = None
-    failure: typing.Optional[Exception] = None
+    failure: typing.Optional[errors.ApiError] = None
     done: bool = False
-    error: typing.Optional[Exception] = None
+    error: typing.Optional[errors.ApiError] = None
 
 
 @dataclasses.dataclass
@@ -142,5 +149,5 @@ class ClusterPair:
 
     pair_id: int
     uuid: str
-    remote: object = None
+    remote: typing.Optional['cluster.Cluster'] = None
     remote_pair_id: int = 0

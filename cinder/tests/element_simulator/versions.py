@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Which versions of the Element API there are, and their order."""
+"""The versions of the Element API and their order."""
 
 KNOWN = (
     '1.0', '2.0', '3.0', '4.0', '5.0', '5.1', '6.0',
@@ -23,11 +23,11 @@ KNOWN = (
 )
 
 
-def key(version):
-    """Return what to sort the version by: 10.0 comes after 9.6."""
+def key(version: str) -> tuple[int, ...]:
+    """Return a sort key, for 10.0 is later than 9.6."""
     return tuple(int(part) for part in version.split('.'))
 
 
-def supported(current):
-    """List the versions that a cluster of version `current` answers."""
+def supported(current: str) -> list[str]:
+    """Return the versions that a cluster of version ``current`` serves."""
     return [version for version in KNOWN if key(version) <= key(current)]

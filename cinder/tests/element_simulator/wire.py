@@ -10,22 +10,28 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""How the things of a cluster are written in JSON replies."""
+"""Conversion of a cluster's objects to the form of JSON replies."""
 
+import datetime
+import typing
+
+from cinder.tests.element_simulator import cluster
 from cinder.tests.element_simulator import limits
+from cinder.tests.element_simulator import records
 
 
-def timestamp(value):
-    """Return a time as Element writes it; "never" is an empty string."""
+def timestamp(value: typing.Optional[datetime.datetime]) -> str:
+    """Return a time in Element's format; an empty string for None."""
     return value.strftime('%Y-%m-%dT%H:%M:%SZ') if value else ''
 
 
-def qos(values):
+def qos(values: dict) -> dict:
+    """Return QoS values with the members that the cluster computes."""
     return {**values, 'burstTime': 60, 'curve': dict(limits.QOS_CURVE)}
 
 
-def account(cluster, item):
-    """Return an account with its secrets, as the API does."""
+def account(cluster: cluster.Cluster, item: records.Account) -> dict:
+    """Return an account, including its secrets."""
     volumes = [volume.volume_id
                for volume in cluster.volumes_of(item.account_id)
                if volume.status != 'init']
@@ -42,19 +48,21 @@ def account(cluster, item):
     }
 
 
-def _device_ids(cluster, volume_id):
-    where = cluster.unique_id.encode('ascii').hex()
-    which = f'{volume_id:08x}'
+def _device_ids(cluster: cluster.Cluster, volume_id: int) -> dict:
+    cluster_part = cluster.unique_id.encode('ascii').hex()
+    volume_part = f'{volume_id:08x}'
     return {
-        'scsiEUIDeviceID': where + which + 'f47acc0100000000',
-        'scsiNAADeviceID': '6f47acc1' + '00000000' + where + which,
+        'scsiEUIDeviceID': cluster_part + volume_part + 'f47acc0100000000',
+        'scsiNAADeviceID': '6f47acc100000000' + cluster_part + volume_part,
     }
 
 
-def volume(cluster, item, fresh=False):
+def volume(cluster: cluster.Cluster, item: records.Volume,
+           created: bool = False) -> dict:
     """Return a volume.
 
-    :param fresh: as the reply that creates it says it, without slices
+    :param created: whether it is for the reply of CreateVolume, in which the
+                    volume has no slices yet
     """
     return {
         'access': item.access,
@@ -77,7 +85,7 @@ def volume(cluster, item, fresh=False):
         'purgeTime': timestamp(item.purge),
         'qos': qos(item.qos),
         'qosPolicyID': None,
-        'sliceCount': 0 if fresh or item.status == 'init' else 1,
+        'sliceCount': 0 if created or item.status == 'init' else 1,
         'status': item.status,
         'totalSize': item.size,
         'virtualVolumeID': None,
@@ -85,13 +93,13 @@ def volume(cluster, item, fresh=False):
                                cluster.groups_of(item.volume_id)],
         'volumeConsistencyGroupUUID': item.group_uuid,
         'volumeID': item.volume_id,
-        'volumePairs': [volume_pair(item.pair)] if item.pair else [],
+        'volumePairs': [_volume_pair(item.pair)] if item.pair else [],
         'volumeUUID': item.uuid,
         **_device_ids(cluster, item.volume_id),
     }
 
 
-def volume_pair(pair):
+def _volume_pair(pair: records.VolumePair) -> dict:
     return {
         'clusterPairID': pair.cluster_pair_id,
         'remoteReplication': {
@@ -110,7 +118,8 @@ def volume_pair(pair):
     }
 
 
-def snapshot(item):
+def snapshot(item: records.Snapshot) -> dict:
+    """Return a snapshot."""
     return {
         'attributes': item.attributes,
         'checksum': '0x0',
@@ -136,7 +145,9 @@ def snapshot(item):
     }
 
 
-def group_snapshot(cluster, item):
+def group_snapshot(cluster: cluster.Cluster,
+                   item: records.GroupSnapshot) -> dict:
+    """Return a group snapshot with its members."""
     return {
         'attributes': item.attributes,
         'createTime': timestamp(item.created),
@@ -151,8 +162,8 @@ def group_snapshot(cluster, item):
     }
 
 
-def access_group(cluster, item):
-    """Return a group; its deleted volumes stand in a list of their own."""
+def access_group(cluster: cluster.Cluster, item: records.AccessGroup) -> dict:
+    """Return a volume access group, deleted volumes in a separate list."""
     deleted = [each for each in item.volume_ids
                if cluster.volumes[each].status == 'deleted']
     return {
@@ -167,7 +178,8 @@ def access_group(cluster, item):
     }
 
 
-def cluster_pair(item):
+def cluster_pair(item: records.ClusterPair) -> dict:
+    """Return one end of a pair of clusters."""
     remote = item.remote
     return {
         'clusterName': remote.name if remote else '',

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The API methods, one module a noun. Importing this enters them all."""
+"""The API methods, one module per kind of object; importing registers them."""
 
 from cinder.tests.element_simulator.methods import accounts  # noqa: F401
 from cinder.tests.element_simulator.methods import clones  # noqa: F401

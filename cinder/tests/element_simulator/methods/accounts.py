@@ -10,32 +10,35 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Accounts: who owns volumes, and their CHAP secrets."""
+"""Accounts, which own volumes and hold their CHAP secrets."""
 
 import secrets
 import string
+import typing
 
 from cinder.tests.element_simulator import api
 from cinder.tests.element_simulator import checks
+from cinder.tests.element_simulator import cluster
 from cinder.tests.element_simulator import errors
 from cinder.tests.element_simulator import records
 from cinder.tests.element_simulator import wire
 
 
-def _random_secret(cluster):
+def _random_secret(cluster: cluster.Cluster) -> str:
     return ''.join(secrets.choice(string.ascii_letters + string.digits)
                    for _ in range(cluster.limit('secretLengthMin')))
 
 
-def _check_username(cluster, username, account_id=None):
-    checks.name(cluster, username, 'account', underscore=True)
+def _check_username(cluster: cluster.Cluster, username: str,
+                    account_id: typing.Optional[int] = None) -> None:
+    checks.name(cluster, username, 'account', allow_underscore=True)
     for other in cluster.accounts.values():
         if other.username == username and other.account_id != account_id:
             raise errors.ApiError('xDuplicateUsername',
                                   f'Account {username} exists already')
 
 
-def _secret(cluster, args, member):
+def _secret(cluster: cluster.Cluster, args: dict, member: str) -> str:
     if member not in args:
         return _random_secret(cluster)
     return checks.secret(cluster, member, args[member])
@@ -44,7 +47,7 @@ def _secret(cluster, args, member):
 @api.method('AddAccount', required={'username': str},
             optional={'initiatorSecret': str, 'targetSecret': str,
                       'attributes': dict, 'enableChap': bool})
-def add_account(cluster, args):
+def add_account(cluster: cluster.Cluster, args: dict) -> dict:
     _check_username(cluster, args['username'])
     if len(cluster.accounts) >= cluster.limit('accountCountMax'):
         raise errors.ApiError('xExceededLimit',
@@ -61,7 +64,7 @@ def add_account(cluster, args):
 
 
 @api.method('GetAccountByName', required={'username': str})
-def get_account_by_name(cluster, args):
+def get_account_by_name(cluster: cluster.Cluster, args: dict) -> dict:
     for account in cluster.accounts.values():
         if account.username == args['username']:
             return {'account': wire.account(cluster, account)}
@@ -70,7 +73,7 @@ def get_account_by_name(cluster, args):
 
 
 @api.method('GetAccountByID', required={'accountID': int})
-def get_account_by_id(cluster, args):
+def get_account_by_id(cluster: cluster.Cluster, args: dict) -> dict:
     account = cluster.accounts.get(args['accountID'])
     if account is None:
         raise errors.ApiError('xUnknownAccount',
@@ -81,7 +84,7 @@ def get_account_by_id(cluster, args):
 @api.method('ListAccounts',
             optional={'startAccountID': int, 'limit': int,
                       'includeStorageContainers': bool})
-def list_accounts(cluster, args):
+def list_accounts(cluster: cluster.Cluster, args: dict) -> dict:
     accounts = [wire.account(cluster, account)
                 for number, account in sorted(cluster.accounts.items())
                 if number >= args.get('startAccountID', 0)]
@@ -92,9 +95,9 @@ def list_accounts(cluster, args):
             optional={'username': str, 'status': ('active', 'locked'),
                       'initiatorSecret': str, 'targetSecret': str,
                       'attributes': dict, 'enableChap': bool})
-def modify_account(cluster, args):
+def modify_account(cluster: cluster.Cluster, args: dict) -> dict:
     account = cluster.account(args['accountID'])
-    changes = {}
+    changes: dict[str, typing.Any] = {}
     if 'username' in args:
         _check_username(cluster, args['username'], account.account_id)
         changes['username'] = args['username']
@@ -114,11 +117,11 @@ def modify_account(cluster, args):
 
 
 @api.method('RemoveAccount', required={'accountID': int})
-def remove_account(cluster, args):
+def remove_account(cluster: cluster.Cluster, args: dict) -> dict:
     account = cluster.account(args['accountID'])
     if cluster.volumes_of(account.account_id):
         raise errors.ApiError(
             'xInvalidParameter',
-            f'Account {account.account_id} has volumes yet')
+            f'Account {account.account_id} still has volumes')
     del cluster.accounts[account.account_id]
     return {}

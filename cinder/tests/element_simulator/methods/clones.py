@@ -10,44 +10,31 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Clones, and asking how asynchronous work goes."""
+"""Clones, and the progress and results of asynchronous jobs."""
+
+import typing
 
 from cinder.tests.element_simulator import api
 from cinder.tests.element_simulator import checks
+from cinder.tests.element_simulator import cluster
 from cinder.tests.element_simulator import errors
 from cinder.tests.element_simulator.methods import volumes
+from cinder.tests.element_simulator import records
 from cinder.tests.element_simulator import wire
 
 _RESULT_TYPES = ('DriveAdd', 'BulkVolume', 'Clone', 'DriveRemoval',
                  'RtfiPendingNode')
 
 
-def _snapshot(cluster, volume, snapshot_id):
-    if not snapshot_id:
-        return None
-    snapshot = cluster.snapshot(snapshot_id)
-    if snapshot.volume_id != volume.volume_id:
-        raise errors.ApiError(
-            'xSnapshotIDDoesNotExist',
-            f'Snapshot {snapshot_id} is not one of volume '
-            f'{volume.volume_id}')
-    return snapshot
-
-
-def _source(cluster, args):
-    volume = cluster.volume(args['volumeID'])
-    if volume.status != 'active':
-        raise errors.ApiError(
-            'xInvalidParameter',
-            f'Volume {volume.volume_id} is not in the active state')
-    snapshot = _snapshot(cluster, volume, args.get('snapshotID'))
+def _source(cluster: cluster.Cluster, args: dict) -> tuple[
+        records.Volume, typing.Optional[records.Snapshot]]:
+    volume = cluster.active_volume(args['volumeID'])
+    snapshot = (cluster.snapshot(args['snapshotID'], volume)
+                if args.get('snapshotID') else None)
     cluster.jobs.check_slots(volume)
-    # The clone of a volume takes a snapshot of its own for a while.
-    taken = len(cluster.snapshots_of(volume.volume_id))
-    if not snapshot and taken >= cluster.limit('snapshotsPerVolumeMax'):
-        raise errors.ApiError(
-            'xMaxSnapshotsPerVolumeExceeded',
-            f'Volume {volume.volume_id} has its maximum of snapshots')
+    if not snapshot:
+        # The clone of a volume temporarily has a snapshot of its own.
+        cluster.check_snapshot_count(volume)
     return volume, snapshot
 
 
@@ -59,7 +46,7 @@ def _source(cluster, args):
                       'enable512e': bool,
                       'enableSnapMirrorReplication':
                           api.Since('10.0', bool)})
-def clone_volume(cluster, args):
+def clone_volume(cluster: cluster.Cluster, args: dict) -> dict:
     source, snapshot = _source(cluster, args)
     checks.name(cluster, args['name'])
     account_id = args.get('newAccountID', source.account_id)
@@ -80,24 +67,24 @@ def clone_volume(cluster, args):
     cluster.files.copy(origin, f'volume-{target.volume_id}', size)
     job = cluster.jobs.start(source, target,
                              snapshot.snapshot_id if snapshot else 0)
-    written = wire.volume(cluster, target)
+    volume = wire.volume(cluster, target)
     return {'asyncHandle': job.handle, 'cloneID': job.clone_id,
-            'volumeID': target.volume_id, 'volume': written,
-            'curve': written['qos']['curve']}
+            'volumeID': target.volume_id, 'volume': volume,
+            'curve': volume['qos']['curve']}
 
 
 @api.method('CancelClone', since='9.0', required={'cloneID': int})
-def cancel_clone(cluster, args):
+def cancel_clone(cluster: cluster.Cluster, args: dict) -> dict:
     for job in cluster.jobs.running():
         if job.clone_id == args['cloneID']:
             cluster.jobs.cancel(job, errors.ApiError(
                 'xCloneCancelled', f'Clone {job.clone_id} was cancelled'))
             return {}
     raise errors.ApiError('xInvalidParameter',
-                          f'Clone {args["cloneID"]} does not run')
+                          f'Clone {args["cloneID"]} is not running')
 
 
-def _outcome(cluster, job):
+def _outcome(cluster: cluster.Cluster, job: records.Job) -> dict:
     if job.error:
         return {'error': {'name': job.error.name,
                           'message': job.error.message,
@@ -110,11 +97,11 @@ def _outcome(cluster, job):
 
 @api.method('GetAsyncResult', required={'asyncHandle': int},
             optional={'keepResult': bool})
-def get_async_result(cluster, args):
+def get_async_result(cluster: cluster.Cluster, args: dict) -> dict:
     handle = args['asyncHandle']
     job = cluster.jobs.by_handle.get(handle)
     if job is None:
-        raise _no_handle(cluster, handle)
+        raise _unknown_handle(cluster, handle)
     reply = {'status': 'complete' if job.done else 'running',
              'resultType': 'Clone',
              'createTime': wire.timestamp(job.created),
@@ -127,7 +114,7 @@ def get_async_result(cluster, args):
     return {**reply, **_outcome(cluster, job)}
 
 
-def _no_handle(cluster, handle):
+def _unknown_handle(cluster: cluster.Cluster, handle: int) -> errors.ApiError:
     messages = {'xDBNoSuchPath': f'No such path /asyncresults/{handle}'}
     return errors.ApiError(
         cluster.missing_handle,
@@ -137,7 +124,7 @@ def _no_handle(cluster, handle):
 
 @api.method('ListAsyncResults', since='9.0',
             optional={'asyncResultTypes': [_RESULT_TYPES]})
-def list_async_results(cluster, args):
+def list_async_results(cluster: cluster.Cluster, args: dict) -> dict:
     handles = []
     if 'Clone' in args.get('asyncResultTypes', ['Clone']):
         handles = [
@@ -152,12 +139,12 @@ def list_async_results(cluster, args):
 
 
 @api.method('ListSyncJobs')
-def list_sync_jobs(cluster, args):
+def list_sync_jobs(cluster: cluster.Cluster, args: dict) -> dict:
     return {'syncJobs': [_sync_job(cluster, job)
                          for job in cluster.jobs.running()]}
 
 
-def _sync_job(cluster, job):
+def _sync_job(cluster: cluster.Cluster, job: records.Job) -> dict:
     done = cluster.jobs.progress(job)
     elapsed = cluster.clock.monotonic() - job.started
     copied = int(job.size * done)

@@ -10,9 +10,10 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The cluster itself: who it is, how large, how full, what it allows."""
+"""Identity, capacity, fullness and limits of the cluster."""
 
 from cinder.tests.element_simulator import api
+from cinder.tests.element_simulator import cluster
 from cinder.tests.element_simulator import limits
 from cinder.tests.element_simulator import wire
 
@@ -20,14 +21,14 @@ _BLOCK = 4096
 
 
 @api.method('GetAPI')
-def get_api(cluster, args):
+def get_api(cluster: cluster.Cluster, args: dict) -> dict:
     return {'currentVersion': cluster.api_version,
             'supportedVersions': list(cluster.versions),
             cluster.api_version: api.names(cluster.api_version)}
 
 
 @api.method('GetClusterInfo')
-def get_cluster_info(cluster, args):
+def get_cluster_info(cluster: cluster.Cluster, args: dict) -> dict:
     return {'clusterInfo': {
         'attributes': {},
         'defaultProtectionScheme': 'doubleHelix',
@@ -52,7 +53,7 @@ def get_cluster_info(cluster, args):
 
 
 @api.method('GetClusterVersionInfo')
-def get_cluster_version_info(cluster, args):
+def get_cluster_version_info(cluster: cluster.Cluster, args: dict) -> dict:
     release = f'{cluster.api_version}.0.1'
     return {
         'clusterAPIVersion': cluster.api_version,
@@ -66,7 +67,7 @@ def get_cluster_version_info(cluster, args):
     }
 
 
-def _usage(cluster):
+def _usage(cluster: cluster.Cluster) -> tuple[int, int, int]:
     """Return (provisioned, used, used by snapshots) in bytes."""
     return (sum(volume.size for volume in cluster.volumes.values()),
             sum(cluster.files.used(f'volume-{number}')
@@ -76,7 +77,7 @@ def _usage(cluster):
 
 
 @api.method('GetClusterCapacity')
-def get_cluster_capacity(cluster, args):
+def get_cluster_capacity(cluster: cluster.Cluster, args: dict) -> dict:
     provisioned, used, in_snapshots = _usage(cluster)
     blocks = (used + in_snapshots) // _BLOCK
     capacity = {
@@ -86,7 +87,7 @@ def get_cluster_capacity(cluster, args):
         'clusterRecentIOSize': 0,
         'currentIOPS': 0,
         'maxIOPS': 50000 * cluster.nodes,
-        'maxOverProvisionableSpace': cluster.over_provisionable(),
+        'maxOverProvisionableSpace': cluster.max_over_provisioned(),
         'maxProvisionedSpace': cluster.max_provisioned(),
         'maxUsedMetadataSpace': cluster.max_provisioned() // 100,
         'maxUsedSpace': cluster.max_provisioned(),
@@ -108,7 +109,7 @@ def get_cluster_capacity(cluster, args):
 
 
 @api.method('GetClusterFullThreshold')
-def get_cluster_full_threshold(cluster, args):
+def get_cluster_full_threshold(cluster: cluster.Cluster, args: dict) -> dict:
     total = cluster.max_provisioned()
     return {
         'blockFullness': cluster.fullness,
@@ -132,6 +133,6 @@ def get_cluster_full_threshold(cluster, args):
 
 
 @api.method('GetLimits')
-def get_limits(cluster, args):
+def get_limits(cluster: cluster.Cluster, args: dict) -> dict:
     return {key: value for key, value in cluster.limits.items()
             if value is not None}

@@ -10,16 +10,20 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Volume access groups: which initiators reach which volumes."""
+"""Volume access groups: initiators, and the volumes they can reach."""
+
+import typing
 
 from cinder.tests.element_simulator import api
 from cinder.tests.element_simulator import checks
+from cinder.tests.element_simulator import cluster
 from cinder.tests.element_simulator import errors
 from cinder.tests.element_simulator import records
 from cinder.tests.element_simulator import wire
 
 
-def _check_volumes(cluster, volume_ids):
+def _check_volumes(cluster: cluster.Cluster,
+                   volume_ids: typing.Iterable[int]) -> None:
     for volume_id in volume_ids:
         cluster.volume(volume_id)
         groups = cluster.groups_of(volume_id)
@@ -29,8 +33,10 @@ def _check_volumes(cluster, volume_ids):
                 f'Volume {volume_id} is in its maximum of groups')
 
 
-def _check_initiators(cluster, initiators, own=None):
-    """Refuse an initiator that is in another group: one is the most."""
+def _check_initiators(
+        cluster: cluster.Cluster, initiators: list[str],
+        own: typing.Optional[records.AccessGroup] = None) -> None:
+    """Check names, and that no initiator is in another group than ``own``."""
     for iqn in initiators:
         if not 0 < len(iqn) <= cluster.limit('initiatorNameLengthMax'):
             raise errors.ApiError('xInvalidParameter',
@@ -42,7 +48,8 @@ def _check_initiators(cluster, initiators, own=None):
                     f'Initiator {iqn} is in its maximum of groups')
 
 
-def _check_counts(cluster, initiators, volume_ids):
+def _check_counts(cluster: cluster.Cluster, initiators: list[str],
+                  volume_ids: list[int]) -> None:
     if (len(initiators)
             > cluster.limit('initiatorsPerVolumeAccessGroupCountMax')):
         raise errors.ApiError('xExceededLimit',
@@ -52,10 +59,10 @@ def _check_counts(cluster, initiators, volume_ids):
                               'Too many volumes for one group')
 
 
-def _names(cluster, initiators):
-    """Return names, for an initiator may be told by its number too."""
+def _names(cluster: cluster.Cluster, initiators: list) -> list[str]:
+    """Return the names of initiators that are given by name or ID."""
     by_id = {number: iqn for iqn, number in cluster.initiators.items()}
-    names = []
+    names: list[str] = []
     for each in initiators:
         if isinstance(each, str):
             names.append(each)
@@ -67,13 +74,13 @@ def _names(cluster, initiators):
     return names
 
 
-def _register(cluster, initiators):
+def _register(cluster: cluster.Cluster, initiators: list[str]) -> None:
     for iqn in initiators:
         if iqn not in cluster.initiators:
             cluster.initiators[iqn] = cluster.next_id('initiator')
 
 
-def _written(cluster, group):
+def _reply(cluster: cluster.Cluster, group: records.AccessGroup) -> dict:
     return {'volumeAccessGroupID': group.group_id,
             'volumeAccessGroup': wire.access_group(cluster, group)}
 
@@ -82,7 +89,7 @@ def _written(cluster, group):
             optional={'initiators': [object], 'volumes': [int],
                       'attributes': dict, 'virtualNetworkID': [int],
                       'virtualNetworkTags': [int]})
-def create_volume_access_group(cluster, args):
+def create_volume_access_group(cluster: cluster.Cluster, args: dict) -> dict:
     checks.name(cluster, args['name'], 'volumeAccessGroup')
     initiators = _names(cluster, args.get('initiators', []))
     volume_ids = args.get('volumes', [])
@@ -100,23 +107,23 @@ def create_volume_access_group(cluster, args):
         initiators=initiators, volume_ids=sorted(set(volume_ids)),
         attributes=attributes)
     cluster.access_groups[group.group_id] = group
-    return _written(cluster, group)
+    return _reply(cluster, group)
 
 
 @api.method('ListVolumeAccessGroups', since='5.0',
             optional={'startVolumeAccessGroupID': int, 'limit': int,
                       'volumeAccessGroups': [int]})
-def list_volume_access_groups(cluster, args):
-    asked = args.get('volumeAccessGroups')
+def list_volume_access_groups(cluster: cluster.Cluster, args: dict) -> dict:
+    requested = args.get('volumeAccessGroups')
     groups = [group for number, group in sorted(cluster.access_groups.items())
               if number >= args.get('startVolumeAccessGroupID', 0)
-              and (asked is None or number in asked)]
+              and (requested is None or number in requested)]
     return {
         'volumeAccessGroups': [wire.access_group(cluster, group) for group in
                                groups[:args.get('limit') or None]],
-        'volumeAccessGroupsNotFound': [number for number in asked or []
-                                       if number
-                                       not in cluster.access_groups]}
+        'volumeAccessGroupsNotFound': [
+            number for number in requested or []
+            if number not in cluster.access_groups]}
 
 
 @api.method('ModifyVolumeAccessGroup', since='5.0',
@@ -124,7 +131,7 @@ def list_volume_access_groups(cluster, args):
             optional={'name': str, 'attributes': dict,
                       'initiators': [object], 'volumes': [int],
                       'deleteOrphanInitiators': bool})
-def modify_volume_access_group(cluster, args):
+def modify_volume_access_group(cluster: cluster.Cluster, args: dict) -> dict:
     group = cluster.access_group(args['volumeAccessGroupID'])
     if 'name' in args:
         checks.name(cluster, args['name'], 'volumeAccessGroup')
@@ -139,12 +146,12 @@ def modify_volume_access_group(cluster, args):
     _register(cluster, initiators)
     group.initiators = initiators
     group.volume_ids = sorted(set(volume_ids))
-    return _written(cluster, group)
+    return _reply(cluster, group)
 
 
 @api.method('AddVolumesToVolumeAccessGroup', since='5.0',
             required={'volumeAccessGroupID': int, 'volumes': [int]})
-def add_volumes(cluster, args):
+def add_volumes(cluster: cluster.Cluster, args: dict) -> dict:
     group = cluster.access_group(args['volumeAccessGroupID'])
     for volume_id in args['volumes']:
         if volume_id in group.volume_ids:
@@ -154,12 +161,12 @@ def add_volumes(cluster, args):
     volume_ids = sorted({*group.volume_ids, *args['volumes']})
     _check_counts(cluster, group.initiators, volume_ids)
     group.volume_ids = volume_ids
-    return _written(cluster, group)
+    return _reply(cluster, group)
 
 
 @api.method('RemoveVolumesFromVolumeAccessGroup', since='5.0',
             required={'volumeAccessGroupID': int, 'volumes': [int]})
-def remove_volumes(cluster, args):
+def remove_volumes(cluster: cluster.Cluster, args: dict) -> dict:
     group = cluster.access_group(args['volumeAccessGroupID'])
     for volume_id in args['volumes']:
         if volume_id not in group.volume_ids:
@@ -167,12 +174,12 @@ def remove_volumes(cluster, args):
                                   f'Volume {volume_id} is not in the group')
     group.volume_ids = [each for each in group.volume_ids
                         if each not in args['volumes']]
-    return _written(cluster, group)
+    return _reply(cluster, group)
 
 
 @api.method('AddInitiatorsToVolumeAccessGroup', since='5.0',
             required={'volumeAccessGroupID': int, 'initiators': [object]})
-def add_initiators(cluster, args):
+def add_initiators(cluster: cluster.Cluster, args: dict) -> dict:
     group = cluster.access_group(args['volumeAccessGroupID'])
     added = _names(cluster, args['initiators'])
     for iqn in added:
@@ -183,13 +190,13 @@ def add_initiators(cluster, args):
     _check_counts(cluster, group.initiators + added, group.volume_ids)
     _register(cluster, added)
     group.initiators.extend(added)
-    return _written(cluster, group)
+    return _reply(cluster, group)
 
 
 @api.method('RemoveInitiatorsFromVolumeAccessGroup', since='5.0',
             required={'volumeAccessGroupID': int, 'initiators': [object]},
             optional={'deleteOrphanInitiators': bool})
-def remove_initiators(cluster, args):
+def remove_initiators(cluster: cluster.Cluster, args: dict) -> dict:
     group = cluster.access_group(args['volumeAccessGroupID'])
     removed = _names(cluster, args['initiators'])
     for iqn in removed:
@@ -198,13 +205,13 @@ def remove_initiators(cluster, args):
                                   f'Initiator {iqn} is not in the group')
     group.initiators = [iqn for iqn in group.initiators
                         if iqn not in removed]
-    return _written(cluster, group)
+    return _reply(cluster, group)
 
 
 @api.method('DeleteVolumeAccessGroup', since='5.0',
             required={'volumeAccessGroupID': int},
             optional={'deleteOrphanInitiators': bool, 'force': bool})
-def delete_volume_access_group(cluster, args):
+def delete_volume_access_group(cluster: cluster.Cluster, args: dict) -> dict:
     group = cluster.access_group(args['volumeAccessGroupID'])
     del cluster.access_groups[group.group_id]
     return {}

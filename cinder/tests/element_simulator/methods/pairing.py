@@ -10,11 +10,13 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Pairs of clusters, and of volumes that replicate between them."""
+"""Pairs of clusters, and of volumes replicated between them."""
 
 import secrets
+import typing
 
 from cinder.tests.element_simulator import api
+from cinder.tests.element_simulator import cluster
 from cinder.tests.element_simulator import errors
 from cinder.tests.element_simulator import records
 from cinder.tests.element_simulator import wire
@@ -22,11 +24,12 @@ from cinder.tests.element_simulator import wire
 _MODES = ('Async', 'Sync', 'SnapshotsOnly')
 
 
-def _invalid_key():
+def _invalid_key() -> errors.ApiError:
     return errors.ApiError('xInvalidPairingKey', 'The pairing key is invalid')
 
 
-def _pair_with(cluster, remote):
+def _pair_with(cluster: cluster.Cluster, remote: cluster.Cluster
+               ) -> typing.Optional[records.ClusterPair]:
     for pair in cluster.cluster_pairs.values():
         if pair.remote is remote:
             return pair
@@ -34,13 +37,13 @@ def _pair_with(cluster, remote):
 
 
 @api.method('ListClusterPairs', since='6.0')
-def list_cluster_pairs(cluster, args):
+def list_cluster_pairs(cluster: cluster.Cluster, args: dict) -> dict:
     return {'clusterPairs': [wire.cluster_pair(pair) for pair in
                              cluster.cluster_pairs.values()]}
 
 
 @api.method('StartClusterPairing', since='6.0')
-def start_cluster_pairing(cluster, args):
+def start_cluster_pairing(cluster: cluster.Cluster, args: dict) -> dict:
     if len(cluster.cluster_pairs) >= cluster.limit('clusterPairsCountMax'):
         raise errors.ApiError('xExceededLimit',
                               'The cluster has its maximum of pairs')
@@ -54,14 +57,14 @@ def start_cluster_pairing(cluster, args):
 
 @api.method('CompleteClusterPairing', since='6.0',
             required={'clusterPairingKey': str})
-def complete_cluster_pairing(cluster, args):
-    remote, theirs = cluster.peers.cluster_keys.get(
-        args['clusterPairingKey'], (None, None))
-    if remote is None or remote is cluster:
+def complete_cluster_pairing(cluster: cluster.Cluster, args: dict) -> dict:
+    started = cluster.peers.cluster_keys.get(args['clusterPairingKey'])
+    if started is None or started[0] is cluster:
         raise _invalid_key()
+    remote, theirs = started
     if _pair_with(cluster, remote):
         raise errors.ApiError('xPairingAlreadyExists',
-                              'The clusters are paired already')
+                              'The clusters are already paired')
     del cluster.peers.cluster_keys[args['clusterPairingKey']]
     ours = records.ClusterPair(cluster.next_id('cluster pair'), theirs.uuid,
                                remote, theirs.pair_id)
@@ -72,7 +75,7 @@ def complete_cluster_pairing(cluster, args):
 
 @api.method('RemoveClusterPair', since='6.0',
             required={'clusterPairID': int})
-def remove_cluster_pair(cluster, args):
+def remove_cluster_pair(cluster: cluster.Cluster, args: dict) -> dict:
     if cluster.cluster_pairs.pop(args['clusterPairID'], None) is None:
         raise errors.ApiError(
             'xPairingDoesNotExist',
@@ -82,7 +85,7 @@ def remove_cluster_pair(cluster, args):
 
 @api.method('StartVolumePairing', since='6.0', required={'volumeID': int},
             optional={'mode': _MODES})
-def start_volume_pairing(cluster, args):
+def start_volume_pairing(cluster: cluster.Cluster, args: dict) -> dict:
     volume = cluster.volume(args['volumeID'])
     if volume.pair:
         raise errors.ApiError('xVolumeAlreadyPaired',
@@ -95,12 +98,12 @@ def start_volume_pairing(cluster, args):
 
 @api.method('CompleteVolumePairing', since='6.0',
             required={'volumePairingKey': str, 'volumeID': int})
-def complete_volume_pairing(cluster, args):
+def complete_volume_pairing(cluster: cluster.Cluster, args: dict) -> dict:
     target = cluster.volume(args['volumeID'])
-    remote, source, mode = cluster.peers.volume_keys.get(
-        args['volumePairingKey'], (None, None, None))
-    if remote is None or source.status != 'active':
+    started = cluster.peers.volume_keys.get(args['volumePairingKey'])
+    if started is None or started[1].status != 'active':
         raise _invalid_key()
+    remote, source, mode = started
     ours = _pair_with(cluster, remote)
     if ours is None:
         raise errors.ApiError('xMVIPNotPaired', 'The clusters are not paired')
@@ -108,10 +111,10 @@ def complete_volume_pairing(cluster, args):
         raise errors.ApiError('xVolumeAlreadyPaired',
                               f'Volume {target.volume_id} is paired')
     del cluster.peers.volume_keys[args['volumePairingKey']]
-    link = records.new_uuid()
-    target.pair = records.VolumePair(ours.pair_id, link, mode,
+    pair_uuid = records.new_uuid()
+    target.pair = records.VolumePair(ours.pair_id, pair_uuid, mode,
                                      source.volume_id, source.name)
-    source.pair = records.VolumePair(ours.remote_pair_id, link, mode,
+    source.pair = records.VolumePair(ours.remote_pair_id, pair_uuid, mode,
                                      target.volume_id, target.name)
     if target.access == 'locked':
         target.access = 'replicationTarget'
@@ -119,16 +122,16 @@ def complete_volume_pairing(cluster, args):
 
 
 @api.method('RemoveVolumePair', since='6.0', required={'volumeID': int})
-def remove_volume_pair(cluster, args):
-    # The stock driver does this before every pairing, so a volume without
-    # one is no error.
+def remove_volume_pair(cluster: cluster.Cluster, args: dict) -> dict:
+    # Not an error without a pair: the stock driver calls it before every
+    # pairing.
     cluster.volume(args['volumeID']).pair = None
     return {}
 
 
 @api.method('ListActivePairedVolumes', since='6.0',
             optional={'startVolumeID': int, 'limit': int})
-def list_active_paired_volumes(cluster, args):
+def list_active_paired_volumes(cluster: cluster.Cluster, args: dict) -> dict:
     volumes = [wire.volume(cluster, volume)
                for number, volume in sorted(cluster.volumes.items())
                if volume.pair and volume.status == 'active'

@@ -10,78 +10,56 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Snapshots of volumes, alone and in groups."""
+"""Snapshots and group snapshots."""
 
 from cinder.tests.element_simulator import api
 from cinder.tests.element_simulator import checks
+from cinder.tests.element_simulator import cluster
 from cinder.tests.element_simulator import errors
 from cinder.tests.element_simulator import records
 from cinder.tests.element_simulator import wire
 
-_ZERO = '0x0'
+_CHECKSUM = '0x0'
 
 _COMMON = {'name': str, 'attributes': dict, 'enableRemoteReplication': bool,
            'expirationTime': str, 'retention': str, 'snapMirrorLabel': str,
            'ensureSerialCreation': bool}
 
 
-def _active(cluster, volume_id):
-    volume = cluster.volume(volume_id)
-    if volume.status != 'active':
-        raise errors.ApiError(
-            'xInvalidParameter',
-            f'Volume {volume_id} is not in the active state')
-    return volume
-
-
-def _check_room(cluster, volume):
+def _check_new(cluster: cluster.Cluster, volume: records.Volume) -> None:
     cluster.check_space(0)
-    taken = len(cluster.snapshots_of(volume.volume_id))
-    if taken >= cluster.limit('snapshotsPerVolumeMax'):
-        raise errors.ApiError(
-            'xMaxSnapshotsPerVolumeExceeded',
-            f'Volume {volume.volume_id} has its maximum of snapshots')
+    cluster.check_snapshot_count(volume)
 
 
-def _name(cluster, args):
+def _name(cluster: cluster.Cluster, args: dict) -> str:
     name = args.get('name') or wire.timestamp(cluster.now())
     if len(name) > cluster.limit('snapshotNameLengthMax'):
         raise errors.ApiError('xExceededLimit', 'Snapshot name is too long')
     return name
 
 
-def _own(cluster, volume, snapshot_id):
-    snapshot = cluster.snapshot(snapshot_id)
-    if snapshot.volume_id != volume.volume_id:
-        raise errors.ApiError(
-            'xSnapshotIDDoesNotExist',
-            f'Snapshot {snapshot_id} is not one of volume '
-            f'{volume.volume_id}')
-    return snapshot
-
-
-def _written(snapshot):
+def _reply(snapshot: records.Snapshot) -> dict:
     return {'snapshot': wire.snapshot(snapshot),
-            'snapshotID': snapshot.snapshot_id, 'checksum': _ZERO}
+            'snapshotID': snapshot.snapshot_id, 'checksum': _CHECKSUM}
 
 
 @api.method('CreateSnapshot', since='6.0', required={'volumeID': int},
             optional={'snapshotID': int, **_COMMON})
-def create_snapshot(cluster, args):
-    volume = _active(cluster, args['volumeID'])
-    _check_room(cluster, volume)
-    origin = (_own(cluster, volume, args['snapshotID'])
+def create_snapshot(cluster: cluster.Cluster, args: dict) -> dict:
+    volume = cluster.active_volume(args['volumeID'])
+    _check_new(cluster, volume)
+    origin = (cluster.snapshot(args['snapshotID'], volume)
               if args.get('snapshotID') else None)
     snapshot = cluster.add_snapshot(
         volume, _name(cluster, args), origin=origin,
         attributes=checks.attributes(args.get('attributes', {})),
         replicated=args.get('enableRemoteReplication', False))
-    return _written(snapshot)
+    return _reply(snapshot)
 
 
 @api.method('ListSnapshots', since='6.0',
             optional={'volumeID': int, 'snapshotID': int})
-def list_snapshots(cluster, args):
+def list_snapshots(cluster: cluster.Cluster, args: dict) -> dict:
     if args.get('volumeID'):
         cluster.volume(args['volumeID'], ('active', 'init', 'deleted'))
     if args.get('snapshotID'):
@@ -97,7 +75,7 @@ def list_snapshots(cluster, args):
 
 @api.method('DeleteSnapshot', since='6.0', required={'snapshotID': int},
             optional={'overrideSnapMirrorHold': bool})
-def delete_snapshot(cluster, args):
+def delete_snapshot(cluster: cluster.Cluster, args: dict) -> dict:
     cluster.forget_snapshot(cluster.snapshot(args['snapshotID']))
     return {}
 
@@ -106,31 +84,31 @@ def delete_snapshot(cluster, args):
             required={'volumeID': int, 'snapshotID': int},
             optional={'saveCurrentState': bool, 'name': str,
                       'attributes': dict})
-def rollback_to_snapshot(cluster, args):
-    volume = _active(cluster, args['volumeID'])
-    snapshot = _own(cluster, volume, args['snapshotID'])
+def rollback_to_snapshot(cluster: cluster.Cluster, args: dict) -> dict:
+    volume = cluster.active_volume(args['volumeID'])
+    snapshot = cluster.snapshot(args['snapshotID'], volume)
     saved = None
     if args.get('saveCurrentState', False):
-        _check_room(cluster, volume)
+        _check_new(cluster, volume)
         saved = cluster.add_snapshot(
             volume, _name(cluster, args),
             attributes=checks.attributes(args.get('attributes', {})))
     cluster.files.copy(f'snapshot-{snapshot.snapshot_id}',
                        f'volume-{volume.volume_id}', volume.size)
     if saved:
-        return _written(saved)
-    return {'snapshot': None, 'snapshotID': None, 'checksum': _ZERO}
+        return _reply(saved)
+    return {'snapshot': None, 'snapshotID': None, 'checksum': _CHECKSUM}
 
 
 @api.method('CreateGroupSnapshot', since='7.0',
             required={'volumes': [int]}, optional=_COMMON)
-def create_group_snapshot(cluster, args):
-    volumes = [_active(cluster, number) for number in args['volumes']]
+def create_group_snapshot(cluster: cluster.Cluster, args: dict) -> dict:
+    volumes = [cluster.active_volume(number) for number in args['volumes']]
     if len(volumes) > cluster.limit('volumesPerGroupSnapshotMax'):
         raise errors.ApiError('xExceededLimit',
                               'Too many volumes for one group snapshot')
     for volume in volumes:
-        _check_room(cluster, volume)
+        _check_new(cluster, volume)
     group = records.GroupSnapshot(
         group_id=cluster.next_id('group snapshot'),
         name=_name(cluster, args), created=cluster.now(),
@@ -145,13 +123,13 @@ def create_group_snapshot(cluster, args):
             'groupSnapshotID': group.group_id,
             'members': [{'volumeID': member.volume_id,
                          'snapshotID': member.snapshot_id,
-                         'snapshotUUID': member.uuid, 'checksum': _ZERO}
+                         'snapshotUUID': member.uuid, 'checksum': _CHECKSUM}
                         for member in members]}
 
 
 @api.method('ListGroupSnapshots', since='7.0',
             optional={'volumes': [int], 'groupSnapshotID': int})
-def list_group_snapshots(cluster, args):
+def list_group_snapshots(cluster: cluster.Cluster, args: dict) -> dict:
     groups = [wire.group_snapshot(cluster, group)
               for number, group in sorted(cluster.group_snapshots.items())
               if number == args.get('groupSnapshotID', number)]
@@ -165,7 +143,7 @@ def list_group_snapshots(cluster, args):
 @api.method('DeleteGroupSnapshot', since='7.0',
             required={'groupSnapshotID': int},
             optional={'saveMembers': bool})
-def delete_group_snapshot(cluster, args):
+def delete_group_snapshot(cluster: cluster.Cluster, args: dict) -> dict:
     group = cluster.group_snapshots.pop(args['groupSnapshotID'], None)
     if group is None:
         raise errors.ApiError(

@@ -10,9 +10,11 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""What volumes have been doing: little, for nobody serves their I/O."""
+"""Statistics of volumes; all counters are 0, as there is no I/O."""
 
 from cinder.tests.element_simulator import api
+from cinder.tests.element_simulator import cluster
+from cinder.tests.element_simulator import records
 from cinder.tests.element_simulator import wire
 
 _BLOCK = 4096
@@ -30,7 +32,7 @@ _IDLE = {
 }
 
 
-def _stats(cluster, volume):
+def _stats(cluster: cluster.Cluster, volume: records.Volume) -> dict:
     used = cluster.files.used(f'volume-{volume.volume_id}') // _BLOCK
     return {
         **_IDLE,
@@ -48,13 +50,13 @@ def _stats(cluster, volume):
 
 
 @api.method('GetVolumeStats', required={'volumeID': int})
-def get_volume_stats(cluster, args):
+def get_volume_stats(cluster: cluster.Cluster, args: dict) -> dict:
     return {'volumeStats': _stats(cluster, cluster.volume(args['volumeID']))}
 
 
 @api.method('ListVolumeStats', since='7.0',
             optional={'volumeIDs': [int], 'includeVirtualVolumes': bool})
-def list_volume_stats(cluster, args):
+def list_volume_stats(cluster: cluster.Cluster, args: dict) -> dict:
     volumes = [volume for _number, volume in sorted(cluster.volumes.items())
                if volume.status == 'active'
                and volume.volume_id in args.get('volumeIDs',

@@ -10,11 +10,15 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Volumes: making, changing, listing and removing them."""
+"""Volumes: creating, modifying, listing and deleting them."""
+
+import typing
 
 from cinder.tests.element_simulator import api
 from cinder.tests.element_simulator import checks
+from cinder.tests.element_simulator import cluster
 from cinder.tests.element_simulator import errors
+from cinder.tests.element_simulator import records
 from cinder.tests.element_simulator import wire
 
 ACCESS = ('readWrite', 'readOnly', 'locked', 'replicationTarget',
@@ -26,7 +30,7 @@ _FIFO = {'enableSnapMirrorReplication': api.Since('10.0', bool),
          'fifoSize': int, 'minFifoSize': int}
 
 
-def _refuse_policy(args):
+def _reject_qos_policy(args: dict) -> None:
     if 'qosPolicyID' in args:
         raise errors.ApiError(
             'xQoSPolicyDoesNotExist',
@@ -38,8 +42,8 @@ def _refuse_policy(args):
             optional={'enable512e': bool, 'attributes': dict,
                       'access': ('snapMirrorTarget',),
                       'protectionScheme': str, **_QOS, **_FIFO})
-def create_volume(cluster, args):
-    _refuse_policy(args)
+def create_volume(cluster: cluster.Cluster, args: dict) -> dict:
+    _reject_qos_policy(args)
     account = cluster.account(args['accountID'])
     checks.name(cluster, args['name'])
     size = checks.size(cluster, args['totalSize'])
@@ -53,9 +57,9 @@ def create_volume(cluster, args):
         fifo_size=args.get('fifoSize', 24),
         min_fifo_size=args.get('minFifoSize', 0))
     cluster.files.create(f'volume-{volume.volume_id}', size)
-    written = wire.volume(cluster, volume, fresh=True)
-    return {'volumeID': volume.volume_id, 'volume': written,
-            'curve': written['qos']['curve']}
+    reply = wire.volume(cluster, volume, created=True)
+    return {'volumeID': volume.volume_id, 'volume': reply,
+            'curve': reply['qos']['curve']}
 
 
 @api.method('ModifyVolume', required={'volumeID': int},
@@ -63,11 +67,11 @@ def create_volume(cluster, args):
                       'attributes': dict, 'createTime': str,
                       'setCreateTime': bool, 'mode': ('asynch', 'sync'),
                       **_QOS, **_FIFO})
-def modify_volume(cluster, args):
-    _refuse_policy(args)
+def modify_volume(cluster: cluster.Cluster, args: dict) -> dict:
+    _reject_qos_policy(args)
     volume = cluster.volume(args['volumeID'])
-    # All is checked before anything is changed.
-    changes = {}
+    # Nothing is changed unless all parameters are valid.
+    changes: dict[str, typing.Any] = {}
     if 'accountID' in args:
         changes['account_id'] = cluster.account(args['accountID']).account_id
     if 'attributes' in args:
@@ -81,7 +85,7 @@ def modify_volume(cluster, args):
         if member in args:
             changes[field] = args[member]
     if 'totalSize' in args:
-        changes['size'] = _grown(cluster, volume, args['totalSize'])
+        changes['size'] = _extended(cluster, volume, args['totalSize'])
     for field, value in changes.items():
         setattr(volume, field, value)
     if 'size' in changes:
@@ -89,15 +93,16 @@ def modify_volume(cluster, args):
     return {'volume': wire.volume(cluster, volume)}
 
 
-def _access(volume, access):
-    # Without a pair there is nothing to be the target of.
+def _access(volume: records.Volume, access: str) -> str:
+    # A volume without a pair cannot be a replication target.
     if access == 'replicationTarget' and not volume.pair:
         return 'locked'
     return access
 
 
-def _grown(cluster, volume, wanted):
-    size = checks.size(cluster, wanted)
+def _extended(cluster: cluster.Cluster, volume: records.Volume,
+              requested: int) -> int:
+    size = checks.size(cluster, requested)
     if size < volume.size:
         raise errors.ApiError(
             'xVolumeShrinkProhibited',
@@ -106,36 +111,39 @@ def _grown(cluster, volume, wanted):
 
 
 @api.method('DeleteVolume', required={'volumeID': int})
-def delete_volume(cluster, args):
+def delete_volume(cluster: cluster.Cluster, args: dict) -> dict:
     volume = cluster.volume(args['volumeID'])
     cluster.delete_volume(volume)
-    written = wire.volume(cluster, volume)
-    return {'volumeID': volume.volume_id, 'volume': written,
-            'curve': written['qos']['curve']}
+    reply = wire.volume(cluster, volume)
+    return {'volumeID': volume.volume_id, 'volume': reply,
+            'curve': reply['qos']['curve']}
 
 
 @api.method('PurgeDeletedVolume', required={'volumeID': int})
-def purge_deleted_volume(cluster, args):
+def purge_deleted_volume(cluster: cluster.Cluster, args: dict) -> dict:
     cluster.volume(args['volumeID'], ('deleted',))
     cluster.forget_volume(args['volumeID'])
     return {}
 
 
 @api.method('RestoreDeletedVolume', required={'volumeID': int})
-def restore_deleted_volume(cluster, args):
+def restore_deleted_volume(cluster: cluster.Cluster, args: dict) -> dict:
     volume = cluster.volume(args['volumeID'], ('deleted',))
     volume.status = 'active'
     volume.deleted = volume.purge = None
     return {}
 
 
-def _listed(cluster, wanted):
-    """Return the volumes that lists show: a clone under way is in none."""
+def _select(cluster: cluster.Cluster,
+            condition: typing.Callable[[records.Volume], bool]
+            ) -> list[records.Volume]:
+    """Return the volumes that may be listed: no targets of running clones."""
     return [volume for _number, volume in sorted(cluster.volumes.items())
-            if volume.status != 'init' and wanted(volume)]
+            if volume.status != 'init' and condition(volume)]
 
 
-def _written(cluster, volumes, args):
+def _reply(cluster: cluster.Cluster, volumes: list[records.Volume],
+           args: dict) -> dict:
     return {'volumes': [wire.volume(cluster, volume) for volume in
                         volumes[:args.get('limit') or None]]}
 
@@ -147,33 +155,33 @@ def _written(cluster, volumes, args):
                                        'deleted'),
                       'isPaired': bool, 'includeVirtualVolumes': bool,
                       'protectionSchemes': [str]})
-def list_volumes(cluster, args):
-    clashing = [key for key in ('accounts', 'startVolumeID', 'limit')
-                if key in args]
-    if 'volumeIDs' in args and clashing:
+def list_volumes(cluster: cluster.Cluster, args: dict) -> dict:
+    conflicting = [key for key in ('accounts', 'startVolumeID', 'limit')
+                   if key in args]
+    if 'volumeIDs' in args and conflicting:
         raise errors.ApiError(
             'xInvalidParameter',
-            f'volumeIDs does not go with {", ".join(clashing)}')
+            f'volumeIDs cannot be combined with {", ".join(conflicting)}')
 
-    def wanted(volume):
-        facts = (('volumeName', volume.name),
+    def matches(volume: records.Volume) -> bool:
+        exact = (('volumeName', volume.name),
                  ('volumeStatus', volume.status),
                  ('isPaired', volume.pair is not None))
-        return (all(args.get(key, fact) == fact for key, fact in facts)
+        return (all(args.get(key, value) == value for key, value in exact)
                 and volume.volume_id >= args.get('startVolumeID', 0)
                 and volume.account_id in args.get('accounts',
                                                   [volume.account_id])
                 and volume.volume_id in args.get('volumeIDs',
                                                  [volume.volume_id]))
 
-    return _written(cluster, _listed(cluster, wanted), args)
+    return _reply(cluster, _select(cluster, matches), args)
 
 
 @api.method('ListActiveVolumes',
             optional={'startVolumeID': int, 'limit': int,
                       'includeVirtualVolumes': bool})
-def list_active_volumes(cluster, args):
-    return _written(cluster, _listed(
+def list_active_volumes(cluster: cluster.Cluster, args: dict) -> dict:
+    return _reply(cluster, _select(
         cluster, lambda volume: volume.status == 'active'
         and volume.volume_id >= args.get('startVolumeID', 0)), args)
 
@@ -181,24 +189,24 @@ def list_active_volumes(cluster, args):
 @api.method('ListVolumesForAccount', required={'accountID': int},
             optional={'startVolumeID': int, 'limit': int,
                       'includeVirtualVolumes': bool})
-def list_volumes_for_account(cluster, args):
+def list_volumes_for_account(cluster: cluster.Cluster, args: dict) -> dict:
     cluster.account(args['accountID'])
-    return _written(cluster, _listed(
+    return _reply(cluster, _select(
         cluster, lambda volume: volume.account_id == args['accountID']
         and volume.volume_id >= args.get('startVolumeID', 0)), args)
 
 
 @api.method('ListDeletedVolumes', optional={'includeVirtualVolumes': bool})
-def list_deleted_volumes(cluster, args):
-    return _written(cluster, _listed(
+def list_deleted_volumes(cluster: cluster.Cluster, args: dict) -> dict:
+    return _reply(cluster, _select(
         cluster, lambda volume: volume.status == 'deleted'), args)
 
 
 @api.method('GetDefaultQoS')
-def get_default_qos(cluster, args):
+def get_default_qos(cluster: cluster.Cluster, args: dict) -> dict:
     return wire.qos(cluster.default_qos)
 
 
 @api.method('ListISCSISessions')
-def list_iscsi_sessions(cluster, args):
+def list_iscsi_sessions(cluster: cluster.Cluster, args: dict) -> dict:
     return {'sessions': []}

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Servers of locks that hosts share, each started for a test: Redis, etcd."""
+"""Coordination backends that a test starts for itself: Redis and etcd."""
 
 import os
 import shutil
@@ -20,16 +20,19 @@ import time
 
 import fixtures
 
-# Seconds for what takes one.
-PATIENCE = 60
+# Seconds; a start takes about one.
+TIMEOUT = 60
 
-# Should the test be killed, the server goes too.
+# Ends the server when the test is killed.
 _DIE_WITH_PARENT = ('setpriv', '--pdeathsig', 'KILL', '--')
 
 
 class _Server(fixtures.Fixture):
     """A server on a free port of the loopback interface.
 
+    :cvar PROGRAM: what to run
+    :cvar PACKAGE: the Debian package that has it
+    :param lock_seconds: how long a lock outlives the process that holds it
     :ivar url: for ``backend_url`` in ``[coordination]``
     """
 
@@ -37,11 +40,6 @@ class _Server(fixtures.Fixture):
     PACKAGE = None
 
     def __init__(self, lock_seconds=30):
-        """Describe the server.
-
-        :param lock_seconds: how long a lock outlives the process that holds
-            it
-        """
         super().__init__()
         self._lock_seconds = lock_seconds
 
@@ -49,15 +47,15 @@ class _Server(fixtures.Fixture):
         self._program = shutil.which(self.PROGRAM)
         if self._program is None:
             raise AssertionError(
-                '%s is not there; it is in the Debian package %s'
+                '%s is not installed; it is in the Debian package %s'
                 % (self.PROGRAM, self.PACKAGE))
         self._directory = self.useFixture(fixtures.TempDir()).path
-        self._ports = _free_ports(2)
+        self._port, self._peer_port = _free_ports(2)
         self._log = os.path.join(self._directory, 'log')
         self.start()
 
     def start(self):
-        """Start it; once it was stopped, it comes back at the same port."""
+        """Start the server, on the same port each time."""
         with open(self._log, 'a') as log:
             self._process = subprocess.Popen(
                 [*_DIE_WITH_PARENT, self._program, *self._arguments()],
@@ -66,31 +64,27 @@ class _Server(fixtures.Fixture):
         self.addCleanup(self.stop)
         self._wait_ready()
 
-    @property
-    def _port(self):
-        return self._ports[0]
-
     def _wait_ready(self):
-        deadline = time.monotonic() + PATIENCE
-        while not self._answers():
+        deadline = time.monotonic() + TIMEOUT
+        while not self._is_ready():
             if self._process.poll() is not None or (
                     time.monotonic() > deadline):
                 with open(self._log) as log:
-                    raise AssertionError('%s does not answer: %s'
+                    raise AssertionError('%s did not start: %s'
                                          % (self.PROGRAM, log.read()))
             time.sleep(0.05)
 
-    def _answers(self):
+    def _is_ready(self):
         try:
             with socket.create_connection(('127.0.0.1', self._port),
-                                          PATIENCE) as connection:
-                connection.sendall(self.QUESTION)
-                return self.ANSWER in connection.recv(4096)
+                                          TIMEOUT) as connection:
+                connection.sendall(self.REQUEST)
+                return self.REPLY in connection.recv(4096)
         except OSError:
             return False
 
     def stop(self):
-        """End it without notice."""
+        """Kill the server."""
         self._process.kill()
         self._process.wait()
 
@@ -99,8 +93,8 @@ class Redis(_Server):
 
     PROGRAM = 'redis-server'
     PACKAGE = 'redis-server'
-    QUESTION = b'PING\r\n'
-    ANSWER = b'+PONG'
+    REQUEST = b'PING\r\n'
+    REPLY = b'+PONG'
 
     def _arguments(self):
         return ('--port', str(self._port), '--bind', '127.0.0.1',
@@ -117,12 +111,12 @@ class Etcd(_Server):
 
     PROGRAM = 'etcd'
     PACKAGE = 'etcd-server'
-    QUESTION = b'GET /health HTTP/1.0\r\n\r\n'
-    ANSWER = b'"health":"true"'
+    REQUEST = b'GET /health HTTP/1.0\r\n\r\n'
+    REPLY = b'"health":"true"'
 
     def _arguments(self):
         clients, peers = ('http://127.0.0.1:%d' % port
-                          for port in self._ports)
+                          for port in (self._port, self._peer_port))
         return ('--data-dir', os.path.join(self._directory, 'data'),
                 '--listen-client-urls', clients,
                 '--advertise-client-urls', clients,

@@ -10,75 +10,84 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The ways in which a call can fail, and what is expected to come of it.
+"""The ways in which a call can fail, and what is expected to follow.
 
-Whoever adds an entry to one of the tables here gets its cases in every test
-that goes by the table.
+An entry that is added to a table gets its cases in every test that uses it.
 """
 
 import functools
+import io
 import json
 
 import requests
 
-from cinder.tests.functional.solidfire_template_cache import conditions
-from cinder.tests.functional.solidfire_template_cache import transport
-from cinder.volume.drivers.solidfire_template_cache import errors
+from cinder.tests.functional.solidfire_template_cache import direct_transport
+from cinder.volume.drivers.solidfire_template_cache.element import errors
+from cinder.volume.drivers.solidfire_template_cache.templates import model
 
-UNHEARD_OF = 'xNobodyEverHeardOfThis'
+UNKNOWN_ERROR = 'xAnErrorThatNoReleaseHas'
 
 PAGE = '<html><body><h1>503 Service Unavailable</h1></body></html>'
 
-NOTHING_READ = ('CancelClone', 'DeleteVolume', 'PurgeDeletedVolume')
-"""Methods whose reply, when it is no error, says nothing that counts."""
+WITHOUT_RESULT = ('CancelClone', 'DeleteVolume', 'PurgeDeletedVolume')
+"""Methods whose reply, when it is no error, has nothing in it."""
 
-NOT_THERE = ('xVolumeDoesNotExist', 'xVolumeIDDoesNotExist')
-"""Errors that say of a volume to be removed that this is done already."""
+VOLUME_GONE = ('xVolumeDoesNotExist', 'xVolumeIDDoesNotExist')
 
 
 class Fault(object):
     """A way to fail.
 
-    :param survived: whether the request must succeed all the same, since to
-        repeat the call, or to look what became of it, helps
-    :param moments: when it strikes, relative to the effect of the call
+    :param survived: whether the request must succeed all the same
+    :param moments: when it happens, relative to the effect of the call
     :param only: the methods that can fail so; None for every method
-    :param unreadable: whether the cluster says that all is well, so that to
-        repeat is of no use and the cache can only tell what may be left
-    :param lasting: whether it takes longer than the cache insists, so that
-        it, too, can only tell
-    :param way: what :class:`transport.Rule` is to act; else the cluster
-        itself fails
-    :param rule: what the simulator is told
+    :param unreadable: whether the cluster reports success, so that the cache
+        can only report what may be left
+    :param lasting: whether it lasts longer than the retries: likewise
+    :param act: of a :class:`direct_transport.Rule`, if the network fails
+    :param rule: members of the simulator's rule
     """
 
     def __init__(self, survived, moments=('before', 'after'), only=None,
-                 unreadable=False, lasting=False, way=None, **rule):
+                 unreadable=False, lasting=False, act=None, **rule):
         self.survived = survived
         self.unreadable = unreadable
+        self.lasting = lasting
         self.may_leave = unreadable or lasting
         self.moments = moments
         self.only = only
-        self.way = way
+        self.act = act
         self.rule = rule
-        # What the warning must name. That an account is there is no failure,
-        # but what follows when it is not.
-        self.told = rule.get('error', '')
-        if self.told == 'xDuplicateUsername':
-            self.told = ''
 
-    def can_strike(self, method, when):
-        if when == 'before' and method in NOTHING_READ and (
-                self.unreadable or self.rule.get('error') in NOT_THERE):
-            # Nobody could tell that it was not carried out.
+    @property
+    def error(self):
+        return self.rule.get('error', '')
+
+    @property
+    def fills_accounts(self):
+        """Whether a clone has to go to the second account of a project."""
+        return self.lasting or self.error == 'xExceededLimit'
+
+    def is_survived(self, method):
+        """Return whether a request must succeed in spite of it."""
+        # A clone slot is waited for; nothing else is throttled.
+        return self.survived or (
+            method == 'CloneVolume' and self.error in
+            ERROR_NAMES[errors.RetryClass.THROTTLED])
+
+    def applies_to(self, method, when):
+        if when == 'before' and method in WITHOUT_RESULT and (
+                self.unreadable or self.error in VOLUME_GONE):
+            # No client could find out that it was not carried out.
             return False
         return when in self.moments and (
             self.only is None or method in self.only)
 
-    def begin(self, case, **call):
-        """Let it strike; return the rule, which counts its hits."""
-        if self.way:
-            return case.way.faults.add(transport.Rule(act=self.way, **call))
+    def add_to(self, case, **call):
+        """Put it in force; return the rule, which counts its hits."""
+        if self.act:
+            return case.transport.faults.add(
+                direct_transport.Rule(act=self.act, **call))
         return case.sim.faults.add(**call, **self.rule)
 
 
@@ -86,30 +95,28 @@ def _reply(survived, body, status=200, **members):
     return Fault(survived, http_status=status, body=body, **members)
 
 
+BEFORE = ('before',)
 _CLONE = ('CloneVolume',)
 
 REFUSALS = {
-    'final error': Fault(False, error=UNHEARD_OF),
-    'transient error': Fault(True, ('before',), error='xDBVersionMismatch'),
-    'no slot': Fault(True, ('before',), _CLONE,
-                     error='xMaxClonesPerVolumeExceeded'),
-    'failed job': Fault(False, ('before',), _CLONE, job_error=UNHEARD_OF),
+    'final error': Fault(False, error=UNKNOWN_ERROR),
+    'transient error': Fault(True, BEFORE, error='xDBVersionMismatch'),
+    'no clone slot': Fault(True, BEFORE, _CLONE,
+                           error='xMaxClonesPerVolumeExceeded'),
+    'failed job': Fault(False, BEFORE, _CLONE, job_error=UNKNOWN_ERROR),
     'empty result': _reply(False, {'id': 1, 'result': {}}, unreadable=True),
 }
 
+DROPPED = {'dropped connection': Fault(True, drop=True)}
+
 LOSSES = {
-    'lost error': Fault(True, error='xDBConnectionLoss'),
-    'dropped connection': Fault(True, drop=True),
+    'unknown outcome': Fault(True, error='xDBConnectionLoss'),
     'unavailable': _reply(True, PAGE, 503),
     'cut reply': _reply(True, '{"id": 1, "result": {"volu'),
 }
 
 
 # On the network
-
-def _connect_too_slowly(exchange):
-    exchange.time_out(requests.exceptions.ConnectTimeout)
-
 
 def _distrust(exchange):
     raise requests.exceptions.SSLError('certificate verify failed',
@@ -118,30 +125,46 @@ def _distrust(exchange):
 
 def _fail_over(seconds, exchange):
     """Move the management address to another node."""
-    exchange.way.go_down(seconds)
+    exchange.transport.go_down(seconds)
     if exchange.reply is None:
         exchange.refuse()
     exchange.reset()
 
 
+class _EndlessReply(io.RawIOBase):
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        buffer[:] = b'[' * len(buffer)
+        return len(buffer)
+
+
+def _respond_without_end(exchange):
+    return exchange.respond(io.BufferedReader(_EndlessReply()))
+
+
 NETWORK = {
-    'connection refused': Fault(True, ('before',),
-                                way=transport.Exchange.refuse),
-    'connection too slow': Fault(False, ('before',), lasting=True,
-                                 way=_connect_too_slowly),
-    'reset': Fault(True, way=transport.Exchange.reset),
-    'time-out': Fault(False, lasting=True, way=transport.Exchange.time_out),
-    'slow answer': Fault(True, ('before',), delay=20),
-    'answer after the time-out': Fault(False, ('before',), lasting=True,
-                                       delay=40),
-    'no trust': Fault(False, ('before',), way=_distrust),
-    'failover': Fault(True, way=functools.partial(_fail_over, 10)),
+    'connection refused': Fault(True, BEFORE,
+                                act=direct_transport.Exchange.refuse),
+    'connection too slow': Fault(False, BEFORE, lasting=True,
+                                 act=functools.partial(
+                                     direct_transport.Exchange.time_out,
+                                     kind=requests.exceptions.ConnectTimeout)),
+    'reset': Fault(True, act=direct_transport.Exchange.reset),
+    'time-out': Fault(False, lasting=True,
+                      act=direct_transport.Exchange.time_out),
+    'slow reply': Fault(True, BEFORE, delay=20),
+    'reply after the time-out': Fault(False, BEFORE, lasting=True, delay=40),
+    'untrusted certificate': Fault(False, BEFORE, act=_distrust),
+    'endless reply': Fault(True, act=_respond_without_end),
+    'failover': Fault(True, act=functools.partial(_fail_over, 10)),
     'long failover': Fault(False, lasting=True,
-                           way=functools.partial(_fail_over, 45)),
+                           act=functools.partial(_fail_over, 45)),
 }
 
 
-# Replies that are none
+# Replies that are not of this API
 
 REPLIES = {
     '401': _reply(False, PAGE, 401),
@@ -163,25 +186,22 @@ REPLIES = {
 
 # Replies of wrong types
 
-def _change(value, change):
+def _map_values(value, change):
     """Return JSON with each value in it changed; objects stay objects."""
     if isinstance(value, dict):
-        return {key: _change(item, change) for key, item in value.items()}
+        return {key: _map_values(item, change) for key, item in value.items()}
     if isinstance(value, list):
-        return [_change(item, change) for item in value]
+        return [_map_values(item, change) for item in value]
     return change(value)
 
 
-def _turned(value):
+def _swap(value):
     """Return an object as a list, and a list as an object."""
     if isinstance(value, dict):
         return list(value.values())
-    return {str(key): item for key, item in enumerate(value)}
-
-
-def _swap(result):
-    return {key: _turned(value) if isinstance(value, (dict, list)) else value
-            for key, value in result.items()}
+    if isinstance(value, list):
+        return {str(key): item for key, item in enumerate(value)}
+    return value
 
 
 def _wrong_types(change):
@@ -190,85 +210,159 @@ def _wrong_types(change):
             document = json.loads(exchange.reply.data)
         except ValueError:
             # Another fault has made it unreadable.
-            return exchange.answer(exchange.reply.data,
-                                   exchange.reply.status_code)
+            return exchange.respond(exchange.reply.data,
+                                    exchange.reply.status_code)
         if 'result' in document:
             document['result'] = change(document['result'])
-        return exchange.answer(json.dumps(document).encode())
+        return exchange.respond(json.dumps(document).encode())
 
-    return Fault(False, ('after',), unreadable=True, way=act)
+    return Fault(False, ('after',), unreadable=True, act=act)
 
 
-def _number(value):
-    return value if isinstance(value, int) else len(str(value))
+def _wrong_values(change):
+    return _wrong_types(lambda result: _map_values(result, change))
 
 
 WRONG_TYPES = {
-    'all is text': _wrong_types(lambda result: _change(result, str)),
-    'all is a number': _wrong_types(lambda result: _change(result, _number)),
-    'all is null': _wrong_types(
-        lambda result: _change(result, lambda _value: None)),
-    'all is true': _wrong_types(
-        lambda result: _change(result, lambda _value: True)),
-    'objects are lists': _wrong_types(_swap),
+    'all is text': _wrong_values(str),
+    'all is a number': _wrong_values(
+        lambda value: value if isinstance(value, int) else len(str(value))),
+    'all is null': _wrong_values(lambda _value: None),
+    'all is true': _wrong_values(lambda _value: True),
+    'objects are lists': _wrong_types(
+        lambda result: {key: _swap(value) for key, value in result.items()}),
     'members are null': _wrong_types(dict.fromkeys),
     'result is a list': _wrong_types(lambda result: [result]),
     'result is text': _wrong_types(json.dumps),
 }
 
 
-# The cluster's errors, by the names that are known of Element 12 and what is
-# expected to follow from each.
+# The errors of Element 12 that some code distinguishes, by what is done. All
+# others are final, as UNKNOWN_ERROR.
 
-ELEMENT_ERRORS = {
-    errors.Kind.TRANSIENT: (
+ERROR_NAMES = {
+    errors.RetryClass.TRANSIENT: (
         'xDBVersionMismatch', 'xMaxSnapshotsPerNodeExceeded',
         'xMaxSnapshotsPerVolumeExceeded', 'xNotPrimary', 'xNotReadyForIO',
         'xPermissionDenied', 'xSliceNotRegistered', 'xSnapshotFailed',
         'xUnknownSliceID'),
-    errors.Kind.BUSY: (
+    errors.RetryClass.THROTTLED: (
         'xMaxClonesPerNodeExceeded', 'xMaxClonesPerVolumeExceeded'),
-    errors.Kind.LOST: (
+    errors.RetryClass.UNKNOWN_OUTCOME: (
         'xDBClosing', 'xDBConnectionLoss', 'xDBInvalidState',
         'xDBNoServerResponse', 'xDBNoSuchPath', 'xDBOperationTimeout',
         'xDBSessionExpired', 'xDBSessionMoved', 'xNoHandler',
         'xRecvTimeout', 'xRpcTimeout'),
-    errors.Kind.FINAL: (
-        'xAPINotPermitted', 'xAccountIDDoesNotExist',
-        'xAlreadyInVolumeAccessGroup', 'xAssertionFailure',
-        'xAsyncHandleDoesNotExist', 'xBulkVolumeScriptFailure',
-        'xDuplicateUsername', 'xExceededLimit', 'xFeatureNotEnabled',
-        'xInitiatorDoesNotExist', 'xInitiatorExists',
-        'xInvalidAPIParameter', 'xInvalidPairingKey', 'xInvalidParameter',
-        'xInvalidParameterType', 'xMVIPNotPaired', 'xMaxVolumeCountExceeded',
-        'xMissingParameter', 'xNotInVolumeAccessGroup',
-        'xPairingAlreadyExists', 'xQoSPolicyDoesNotExist',
-        'xSnapshotDoesNotExist', 'xSnapshotIDDoesNotExist',
-        'xTotalCapacityExceeded', 'xUnknownAPIMethod', 'xUnknownAccount',
-        'xUnknownRPCMethod', 'xUnknownUsername', 'xUnrecognizedEnumString',
-        'xVolumeAccessGroupIDDoesNotExist', 'xVolumeAlreadyExists',
-        'xVolumeAlreadyPaired', 'xVolumeDoesNotExist',
-        'xVolumeIDDoesNotExist', 'xVolumeNotPaired',
-        'xVolumeShrinkProhibited'),
+    errors.RetryClass.FINAL: (
+        'xAccountIDDoesNotExist', 'xAsyncHandleDoesNotExist',
+        'xDuplicateUsername', 'xExceededLimit', 'xInvalidParameter',
+        'xUnknownAccount', 'xVolumeDoesNotExist', 'xVolumeIDDoesNotExist'),
 }
 
 
-def _error(kind, name):
-    moments = ('before',)
-    if kind is errors.Kind.LOST:
-        moments += ('after',)
-    return Fault(kind in (errors.Kind.TRANSIENT, errors.Kind.LOST), moments,
-                 error=name)
+def _named(retry_class, name):
+    unknown = retry_class is errors.RetryClass.UNKNOWN_OUTCOME
+    return Fault(unknown or retry_class is errors.RetryClass.TRANSIENT,
+                 BEFORE + (('after',) if unknown else ()), error=name)
 
 
-ERRORS = {name: _error(kind, name)
-          for kind, names in ELEMENT_ERRORS.items() for name in names}
+ERRORS = {name: _named(retry_class, name)
+          for retry_class, names in ERROR_NAMES.items() for name in names}
 
-# What the cluster itself can be like, from one call on.
-FULL, GONE = (
-    {name: Fault(False, ('before',), only=only, lasting=True, way=act)
-     for name, (act, only) in table.items()}
-    for table in (conditions.FULL, conditions.GONE))
 
-KINDS = {**REFUSALS, **LOSSES, **NETWORK, **REPLIES, **WRONG_TYPES}
-"""All but the cluster's error names and conditions."""
+# What the cluster itself can be like, or lose, right before a call.
+
+CHANGING = ('AddAccount', 'Add*Group', 'CancelClone', 'CloneVolume',
+            'Create*', 'DeleteVolume', 'Modify*', 'PurgeDeletedVolume',
+            'Remove*Group')
+"""Patterns of the methods that an administrator who only reads lacks."""
+
+
+def _reach_account_limits(exchange):
+    """Allow no account one more volume, nor the cluster an account."""
+    exchange.cluster.limits.update(
+        volumesPerAccountCountMax=0,
+        accountCountMax=len(exchange.cluster.accounts))
+
+
+def _remove_volumes(cluster, wanted):
+    with cluster.lock:
+        for volume in list(cluster.volumes.values()):
+            if wanted(volume):
+                cluster.delete_volume(volume)
+                cluster.forget_volume(volume.volume_id)
+
+
+def _remove_templates(exchange):
+    _remove_volumes(exchange.cluster, lambda volume: volume.name.startswith(
+        model.NAME_PREFIX))
+
+
+def _delete_templates(exchange):
+    """Delete them without a purge."""
+    cluster = exchange.cluster
+    with cluster.lock:
+        for volume in cluster.volumes_named(model.NAME_PREFIX):
+            cluster.delete_volume(volume)
+            exchange.transport.deleted.add(volume.volume_id)
+
+
+def _is_too_late(exchange):
+    """Return whether the clone is complete: then it would go unnoticed."""
+    exchange.cluster.advance()
+    return (exchange.method != 'CloneVolume' and
+            not exchange.cluster.jobs.running())
+
+
+def _remove_clones(exchange):
+    if not _is_too_late(exchange):
+        _remove_volumes(exchange.cluster,
+                        lambda volume: volume.name.startswith('UUID-'))
+
+
+def _remove_accounts(of_templates, exchange):
+    cluster = exchange.cluster
+    if not of_templates and _is_too_late(exchange):
+        return
+    with cluster.lock:
+        for account in list(cluster.accounts.values()):
+            if ('template' in account.username) == of_templates:
+                _remove_volumes(cluster, lambda volume: (
+                    volume.account_id == account.account_id))
+                del cluster.accounts[account.account_id]
+
+
+def _condition(act, *arguments, only=None):
+    if arguments:
+        act = functools.partial(act, *arguments)
+    return Fault(False, BEFORE, only, lasting=True, act=act)
+
+
+FULL = {
+    'full, stage 4': _condition(
+        lambda exchange: exchange.cluster.set_fullness(4)),
+    'full, stage 5': _condition(
+        lambda exchange: exchange.cluster.set_fullness(5)),
+    'volumeCountMax': _condition(lambda exchange: (
+        exchange.cluster.limits.update(
+            volumeCountMax=len(exchange.cluster.volumes)))),
+    'account limits': _condition(_reach_account_limits),
+    'read-only': _condition(
+        lambda exchange: exchange.transport.deny(*CHANGING)),
+}
+
+_WHILE_CLONING = ('ModifyVolume', 'GetAsyncResult', 'CloneVolume')
+
+GONE = {
+    'templates gone': _condition(_remove_templates),
+    'templates deleted, not purged': _condition(_delete_templates),
+    'clone gone': _condition(_remove_clones, only=_WHILE_CLONING),
+    'template account gone': _condition(_remove_accounts, True),
+    'tenant account gone': _condition(_remove_accounts, False,
+                                      only=_WHILE_CLONING),
+}
+
+# The first happen to each single call, the others to each method.
+REPEATED = {**REFUSALS, **DROPPED}
+SELDOM = {**LOSSES, **NETWORK, **REPLIES, **WRONG_TYPES, **FULL}
+KINDS = {**REPEATED, **SELDOM}

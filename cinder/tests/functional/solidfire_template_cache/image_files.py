@@ -12,31 +12,25 @@
 
 """An Image service whose images are files, for services in processes.
 
-The test writes images into a directory and reads there who downloaded what.
+The test writes images into a directory and reads the downloads from there.
 """
 
-import copy
-import datetime
-import hashlib
 import json
 import os
 
 from oslo_utils import timeutils
-from oslo_utils import uuidutils
 
 from cinder import exception
-from cinder.tests.unit import fake_constants as fake
+from cinder.tests.unit.volume.drivers.solidfire_template_cache import fixtures
 
 _TIMES = ('created_at', 'updated_at')
 _CHUNKS = 8
 
-T0 = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
-
 
 class ImageFiles(object):
-    """The directory: for each image its metadata and its data, and a log.
+    """A directory with the record and the data of each image, and a log.
 
-    :param directory: where it is, made when missing
+    :param directory: its path; created when missing
     """
 
     def __init__(self, directory):
@@ -49,27 +43,12 @@ class ImageFiles(object):
         :param data: bytes
         :param members: metadata that differ from a public raw image's
         """
-        metadata = dict({
-            'id': uuidutils.generate_uuid(), 'name': 'an image',
-            'status': 'active', 'visibility': 'public',
-            'owner': fake.PROJECT2_ID, 'container_format': 'bare',
-            'disk_format': 'raw', 'size': len(data), 'min_disk': 0,
-            'min_ram': 0, 'virtual_size': len(data),
-            'checksum': hashlib.md5(data, usedforsecurity=False).hexdigest(),
-            'os_hash_algo': 'sha512',
-            'os_hash_value': hashlib.sha512(data).hexdigest(),
-            'created_at': T0, 'updated_at': T0, 'properties': {}}, **members)
+        metadata = fixtures.ImageService().add(data, **members)
         written = {key: value.isoformat() if key in _TIMES else value
                    for key, value in metadata.items()}
         self._write(metadata['id'] + '.data', data)
         self._write(metadata['id'] + '.json', json.dumps(written).encode())
-        return copy.deepcopy(metadata)
-
-    def replace(self, image_id, data, seconds=60, **members):
-        """Give an image other data and a later updated_at."""
-        updated_at = self.show(image_id)['updated_at'] + (
-            datetime.timedelta(seconds=seconds))
-        return self.add(data, id=image_id, updated_at=updated_at, **members)
+        return metadata
 
     def show(self, image_id):
         """Return an image's metadata.
@@ -88,9 +67,9 @@ class ImageFiles(object):
     def path(self, name):
         return os.path.join(self.directory, name)
 
-    def note(self, **event):
-        """Append one event to the log, whole even if others write too."""
-        line = json.dumps(event).encode() + b'\n'
+    def record_download(self, image_id):
+        """Append a line to the log, which several processes share."""
+        line = image_id.encode() + b'\n'
         log = os.open(self.path('downloads.log'),
                       os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
@@ -98,15 +77,11 @@ class ImageFiles(object):
         finally:
             os.close(log)
 
-    def downloads(self, event='begin'):
-        """Return the ids of the images downloaded, in order.
-
-        :param event: begin, or end for those that came to an end
-        """
+    def downloads(self):
+        """Return the ids of the images downloaded, in order."""
         try:
             with open(self.path('downloads.log')) as log:
-                return [entry['image'] for entry in map(json.loads, log)
-                        if entry['event'] == event]
+                return log.read().split()
         except FileNotFoundError:
             return []
 
@@ -135,8 +110,7 @@ class ImageService(object):
         return None, None
 
     def download(self, context, image_id, data=None):
-        note = {'image': image_id, 'pid': os.getpid()}
-        self._files.note(event='begin', **note)
+        self._files.record_download(image_id)
         with open(self._files.path(image_id + '.data'), 'rb') as source:
             content = source.read()
         step = max(1, -(-len(content) // _CHUNKS))
@@ -144,4 +118,3 @@ class ImageService(object):
             if number == _CHUNKS // 2:
                 self._reach()
             data.write(content[start:start + step])
-        self._files.note(event='end', **note)

@@ -9,23 +9,28 @@
 #    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 #    License for the specific language governing permissions and limitations
 #    under the License.
-"""What the model knows: images as they were, and volumes as asked for."""
+
+"""The model's images and volumes, and what changes around the hosts."""
 
 import copy
 import dataclasses
+import datetime
 import typing
 
 from oslo_utils import units
 
 from cinder import exception
+from cinder.tests.functional.solidfire_template_cache import base
 from cinder.tests.unit import fake_constants as fake
-from cinder.tests.unit.volume.drivers.solidfire_template_cache import base
+from cinder.tests.unit.volume.drivers.solidfire_template_cache import fixtures
+from cinder.volume.drivers.solidfire_template_cache.templates import (
+    model as template_model)
 
 PROJECTS = (fake.PROJECT_ID, fake.PROJECT2_ID)
 
 SIZES = (4800, 600, 40960)
-"""Bytes of an image's data; a shorter version must not end in a longer
-one's."""
+"""Bytes of an image's data; a shorter version must not end in the data of a
+longer one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,25 +49,20 @@ KINDS = (
 )
 
 
-class Images(base.ImageService):
-    """The Image service, which remembers every version of every image.
-
-    The same actions give the same ids and bytes in every run.
-
-    :param to_qcow2: a callable that makes a qcow2 file's bytes of raw ones
-    """
+class Images(fixtures.ImageService):
+    """An Image service that keeps every version of every image."""
 
     def __init__(self, to_qcow2):
         super().__init__()
         self._to_qcow2 = to_qcow2
-        self._packed = {}
+        self._converted = {}
         self._raw = {}
         self.begin()
 
     def begin(self):
-        """Forget all, and offer one image of each kind."""
+        """Drop everything, and offer one image of each kind."""
         self.images.clear()
-        self.downloads.clear()
+        del self.downloads[:]
         self.versions = {}
         self._counts = [0] * len(KINDS)
         self._slots = [None] * len(KINDS)
@@ -70,7 +70,7 @@ class Images(base.ImageService):
             self.renew(slot)
 
     def renew(self, slot):
-        """Put an image with another id in the place of one."""
+        """Offer an image with another id instead of one."""
         kind = KINDS[slot]
         self._slots[slot] = '%08d-1111-4000-8000-%012d' % (
             slot, self._counts[slot])
@@ -106,9 +106,9 @@ class Images(base.ImageService):
         data = raw
         if KINDS[slot].disk_format == 'qcow2':
             raw = raw.ljust(-(-size // 512) * 512, b'\0')
-            if raw not in self._packed:
-                self._packed[raw] = self._to_qcow2(raw)
-            data = self._packed[raw]
+            if raw not in self._converted:
+                self._converted[raw] = self._to_qcow2(raw)
+            data = self._converted[raw]
         metadata = put(data, virtual_size=len(raw), **members)
         self._raw[metadata['os_hash_value']] = raw
         self._note(metadata)
@@ -116,10 +116,17 @@ class Images(base.ImageService):
     def _note(self, metadata):
         self.versions.setdefault(metadata['id'], []).append(metadata)
 
-    def known(self, slot, age):
-        """Return metadata that are that many versions old, at the most."""
+    def version(self, slot, age):
+        """Return metadata that are at most so many versions old."""
         versions = self.versions[self.id_of(slot)]
         return copy.deepcopy(versions[max(0, len(versions) - 1 - age)])
+
+    def version_at(self, image_id, updated_at):
+        """Return the metadata of that time, or None."""
+        for metadata in self.versions.get(image_id, ()):
+            if metadata['updated_at'] == updated_at:
+                return metadata
+        return None
 
     def is_current(self, metadata):
         image = self.images.get(metadata['id'])
@@ -128,13 +135,6 @@ class Images(base.ImageService):
     def raw_of(self, metadata):
         """Return the bytes that a volume of this version begins with."""
         return self._raw[metadata['os_hash_value']]
-
-    def version_at(self, image_id, updated_at):
-        """Return the metadata of that moment, or None."""
-        for metadata in self.versions.get(image_id, ()):
-            if metadata['updated_at'] == updated_at:
-                return metadata
-        return None
 
     def show(self, context, image_id):
         self._check(image_id)
@@ -151,15 +151,15 @@ class Images(base.ImageService):
 
 @dataclasses.dataclass
 class Request(object):
-    """A volume that a tenant asked for.
+    """A volume that a tenant has requested.
 
     :ivar volume: Cinder's volume
     :ivar metadata: the image as the request knows it
     :ivar raw: the bytes of that version
-    :ivar done: None until the volume is finished; then what its data begins
-        with, which is nothing when Cinder took its normal path
-    :ivar number: the finished volume's id on the cluster
-    :ivar retriable: whether the scheduler may have it tried once more
+    :ivar done: None until the volume is complete; then what its data begins
+        with, which is nothing after Cinder's image download
+    :ivar number: the complete volume's id on the cluster
+    :ivar can_retry: whether the scheduler may try it again
     """
 
     volume: typing.Any
@@ -167,7 +167,7 @@ class Request(object):
     raw: bytes
     done: typing.Optional[bytes] = None
     number: typing.Optional[int] = None
-    retriable: bool = True
+    can_retry: bool = True
 
     @property
     def name(self):
@@ -183,7 +183,107 @@ class Request(object):
                                                   units.Gi))
 
     def finish(self, model_update, data):
-        """Note that the volume is there, and what it holds."""
+        """Note that the volume is complete, and its data."""
         self.volume.provider_id = model_update['provider_id']
         self.number = int(model_update['provider_id'].split()[0])
         self.done = data
+
+
+class Environment(object):
+    """Operators, the Image service, and time."""
+
+    def __init__(self, test):
+        self._test = test
+        self._cluster = test.sim.cluster
+        self._images = test.images
+        self._rules = test.rules
+
+    # Operators
+
+    def purge_templates(self, slot):
+        for volume in self._templates(slot):
+            self._remove(volume)
+
+    def delete_templates(self, slot):
+        for volume in self._templates(slot):
+            if volume.status == 'active':
+                self._rules.altered.add(volume.volume_id)
+                self._cluster.delete_volume(volume)
+
+    def make_writable(self, slot):
+        for volume in self._templates(slot):
+            if volume.access == 'readOnly':
+                self._rules.altered.add(volume.volume_id)
+                volume.access = 'readWrite'
+
+    def remove_account(self, _slot):
+        self._rules.account_removed = True
+        for account in self._accounts():
+            for volume in self._cluster.volumes_of(account.account_id):
+                self._rules.foreign.pop(volume.volume_id, None)
+                self._remove(volume)
+            del self._cluster.accounts[account.account_id]
+
+    def add_foreign_volume(self, slot):
+        """Create a volume that has a template's name."""
+        for account in self._accounts():
+            volume = self._cluster.add_volume(
+                name=template_model.name_for(self._images.id_of(slot)),
+                account_id=account.account_id, size=units.Gi,
+                qos=dict(self._cluster.default_qos))
+            self._cluster.files.create('volume-%d' % volume.volume_id,
+                                       units.Gi)
+            self._rules.foreign[volume.volume_id] = {}
+
+    def _accounts(self):
+        return [account for account in self._cluster.accounts.values()
+                if account.username == base.TEMPLATE_ACCOUNT]
+
+    def _templates(self, slot):
+        return [volume for volume in self._test.templates(
+                self._images.id_of(slot))
+                if volume.volume_id not in self._rules.foreign]
+
+    def _remove(self, volume):
+        self._cluster.delete_volume(volume)
+        self._cluster.forget_volume(volume.volume_id)
+
+    # The Image service
+
+    def lengthen_image(self, slot):
+        self._images.change(slot, SIZES[2])
+
+    def shorten_image(self, slot):
+        self._images.change(slot, SIZES[1])
+
+    def edit_image(self, slot):
+        self._images.edit(slot, name='edited')
+
+    def make_image_private(self, slot):
+        self._images.edit(slot, visibility='private')
+
+    def make_image_public(self, slot):
+        self._images.edit(slot, visibility='public')
+
+    def withdraw_image(self, slot):
+        self._images.withdraw(slot)
+
+    # Time
+
+    def pass_seconds(self, _slot):
+        self._test.clock.advance(40)
+
+    def pass_hours(self, _slot):
+        self._test.clock.advance(9 * 3600)
+
+    def set_date_forward(self, _slot):
+        self._test.clock.jump += datetime.timedelta(days=3)
+
+    def set_date_back(self, _slot):
+        self._test.clock.jump -= datetime.timedelta(days=2)
+
+
+CHANGES = tuple(name for name in vars(Environment)
+                if not name.startswith('_'))
+"""Names of the methods of :class:`Environment`, which take the slot of an
+image."""

@@ -9,7 +9,8 @@
 #    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 #    License for the specific language governing permissions and limitations
 #    under the License.
-"""The model's hosts: drivers that can be struck at any of their calls.
+
+"""The model's hosts: drivers that can be disturbed at any of their calls.
 
 A host dies by an exception that is no :class:`Exception`, raised from the
 call at which it dies and from each that follows: so no code that cleans up
@@ -26,7 +27,7 @@ import typing
 import requests.adapters
 
 from cinder import coordination
-from cinder.tests.functional.solidfire_template_cache import walk
+from cinder.tests.functional.solidfire_template_cache import fault_kinds
 
 METHODS = (
     'GetAccountByName', 'AddAccount', 'ListVolumes', 'CreateVolume',
@@ -34,73 +35,56 @@ METHODS = (
     'PurgeDeletedVolume', 'ListSyncJobs', 'GetLimits', 'GetDefaultQoS',
     'CancelClone', 'GetClusterCapacity')
 
-GLANCE = ('show', 'download')
+GLANCE_CALLS = ('show', 'download')
 
-OF_THE_CACHE = {'ListVolumes': {'includeVirtualVolumes': False}}
-"""Parameters of methods that the stock driver calls without these."""
-
-FAULTS = {**walk.REFUSALS, **walk.LOSSES}
+FAULTS = {**fault_kinds.REPEATED, **fault_kinds.LOSSES}
 
 
-def can_fail(methods):
-    """Return the (method, name of a fault, moment) that there are."""
+def possible_faults(methods):
+    """Return (method, name of a fault, moment) of all possible faults."""
     return [(method, name, when) for method in methods
             for name, fault in FAULTS.items() for when in fault.moments
-            if fault.can_strike(method, when)]
+            if fault.applies_to(method, when)]
 
 
-class Died(BaseException):
-    """The process is no more."""
+class HostDied(BaseException):
+    """The process does not exist any more."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Nothing(object):
-    """All goes well."""
-
-    quiet = True
+class Disturbance(object):
+    """Nothing goes wrong; the base of what does."""
 
     def begin(self, sim):
         """Prepare the cluster."""
 
-    def strike(self, host, call, number, when):
-        """Do what there is to do at one moment of a host's request.
+    def at_call(self, host, call, number, when):
+        """Act at one moment of a host's request."""
 
-        :param call: one of METHODS or of GLANCE
-        :param number: which of them, from 1
-        :param when: before or after the call
-        """
+
+NONE = Disturbance()
 
 
 @dataclasses.dataclass(frozen=True)
-class Fault(Nothing):
-    """Calls of one method fail.
-
-    :param ours: only those of the cache, and not the stock driver's
-    """
+class Fault(Disturbance):
+    """Calls of one method fail."""
 
     method: str
     name: str
     when: str
     skip: int
     times: typing.Optional[int]
-    ours: bool = False
-
-    quiet = False
 
     def begin(self, sim):
-        sim.faults.add(
-            method=self.method, when=self.when, skip=self.skip,
-            times=self.times, match=OF_THE_CACHE.get(self.method)
-            if self.ours else None, **FAULTS[self.name].rule)
+        sim.faults.add(method=self.method, when=self.when, skip=self.skip,
+                       times=self.times, **FAULTS[self.name].rule)
 
 
 @dataclasses.dataclass(frozen=True)
-class Faults(Nothing):
+class Faults(Disturbance):
     """Several faults at once."""
 
     each: tuple
-
-    quiet = False
 
     def begin(self, sim):
         for fault in self.each:
@@ -108,54 +92,42 @@ class Faults(Nothing):
 
 
 @dataclasses.dataclass(frozen=True)
-class Crash(Nothing):
+class Crash(Disturbance):
     """The process dies at one of its calls."""
 
     call: str
     number: int
     when: str
 
-    quiet = False
-
-    def strike(self, host, call, number, when):
+    def at_call(self, host, call, number, when):
         if (call, number, when) == (self.call, self.number, self.when):
             host.dead = True
-            raise Died()
+            raise HostDied()
 
 
 @dataclasses.dataclass(frozen=True)
-class GlanceFails(Nothing):
-    """The Image service breaks off from one of its calls on."""
+class GlanceFailure(Disturbance):
+    """The Image service fails from one of its calls on."""
 
     number: int
     when: str
 
-    quiet = False
-
 
 @dataclasses.dataclass(frozen=True)
-class Meddling(Nothing):
-    """Somebody else acts between two calls of a request.
-
-    :param act: what is done; the machine knows
-    """
+class ExternalChange(Disturbance):
+    """Somebody else changes something between two calls of a request."""
 
     call: str
     number: int
     when: str
-    act: str
+    change: str
 
-    quiet = False
-
-    def strike(self, host, call, number, when):
+    def at_call(self, host, call, number, when):
         if (call, number, when) == (self.call, self.number, self.when):
-            host.meddle(self.act)
+            host.change(self.change)
 
 
-NOTHING = Nothing()
-
-
-class Wire(object):
+class Network(object):
     """Knows which host runs, and stands between it and all that it calls."""
 
     def __init__(self):
@@ -177,25 +149,25 @@ class Wire(object):
 
     @contextlib.contextmanager
     def runs(self, host):
-        """Have calls and locks be those of a host."""
+        """Let calls and locks be those of a host."""
         self._running.append(host)
-        others = coordination.COORDINATOR
+        previous = coordination.COORDINATOR
         coordination.COORDINATOR = host.coordinator
         try:
             yield
         finally:
-            coordination.COORDINATOR = others
+            coordination.COORDINATOR = previous
             self._running.pop()
 
 
 class Glance(object):
     """The Image service as one request sees it."""
 
-    def __init__(self, images, wire, trouble):
+    def __init__(self, images, network, disturbance):
         self.temp_images = None
         self._images = images
-        self._wire = wire
-        self._trouble = trouble
+        self._network = network
+        self._disturbance = disturbance
         self._calls = 0
 
     def show(self, context, image_id):
@@ -208,73 +180,62 @@ class Glance(object):
 
     def _call(self, name, call):
         self._calls += 1
-        trouble = self._trouble
-        fails = (isinstance(trouble, GlanceFails) and
-                 self._calls >= trouble.number)
-        if fails and trouble.when == 'before':
-            raise OSError('the Image service does not answer')
-        result = self._wire.carry(name, call)
+        failure = self._disturbance
+        fails = (isinstance(failure, GlanceFailure) and
+                 self._calls >= failure.number)
+        if fails and failure.when == 'before':
+            raise OSError('the Image service cannot be reached')
+        result = self._network.carry(name, call)
         if fails:
-            raise OSError('the Image service broke off')
+            raise OSError('the Image service broke the connection')
         return result
 
 
 class Host(object):
-    """One cinder-volume process, and the next one after it has died.
+    """One cinder-volume process, and its successor after it has died."""
 
-    :param name: the host's
-    :param start: a callable that takes the name and returns a new driver
-    :param wire: the :class:`Wire` that all hosts have in common
-    :param meddle: takes the name of what somebody else does, and this host
-    :ivar coordinator: Cinder's, with whose locks the host keeps others out
-    """
-
-    def __init__(self, name, start, wire, meddle):
+    def __init__(self, name, start, network, change):
         self.name = name
         self._start = start
-        self._wire = wire
-        self._meddle = meddle
+        self._network = network
+        self._change = change
         self.coordinator = coordination.COORDINATOR
         self.start()
 
     def start(self):
-        """Start a new process, which knows nothing."""
+        """Start a new process, which has nothing cached."""
         self.dead = False
-        self._trouble = NOTHING
+        self._disturbance = NONE
         self._calls = collections.Counter()
-        with self._wire.runs(self):
+        with self._network.runs(self):
             self.driver = self._start(self.name)
 
-    def run(self, call, trouble=NOTHING):
-        """Let the driver do something.
-
-        :param call: takes the driver
-        :raises Died: if the process did
-        """
+    def run(self, call, disturbance=NONE):
+        """Let the driver do something."""
         self._calls.clear()
-        self._trouble = trouble
+        self._disturbance = disturbance
         try:
-            with self._wire.runs(self):
+            with self._network.runs(self):
                 return call(self.driver)
         finally:
-            self._trouble = NOTHING
+            self._disturbance = NONE
 
     def begin_call(self, name):
-        """Return which one of that name it is."""
+        """Return the number of the call among those of its name."""
         if self.dead:
-            raise Died()
+            raise HostDied()
         self._calls[name] += 1
         number = self._calls[name]
-        self._trouble.strike(self, name, number, 'before')
+        self._disturbance.at_call(self, name, number, 'before')
         return number
 
     def end_call(self, name, number):
-        self._trouble.strike(self, name, number, 'after')
+        self._disturbance.at_call(self, name, number, 'after')
 
-    def meddle(self, act):
-        """Let somebody else act, who is not in this trouble."""
-        trouble, self._trouble = self._trouble, NOTHING
+    def change(self, name):
+        """Let somebody else act, who is not disturbed."""
+        disturbance, self._disturbance = self._disturbance, NONE
         try:
-            self._meddle(act, self)
+            self._change(name, self)
         finally:
-            self._trouble = trouble
+            self._disturbance = disturbance

@@ -9,6 +9,7 @@
 #    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 #    License for the specific language governing permissions and limitations
 #    under the License.
+
 """The model's state machine: the steps that may follow one another."""
 
 import contextlib
@@ -23,67 +24,52 @@ from hypothesis import strategies
 from cinder import context
 from cinder.tests.functional.solidfire_template_cache import model
 from cinder.tests.functional.solidfire_template_cache import model_hosts
-from cinder.tests.functional.solidfire_template_cache import model_others
 from cinder.tests.unit import fake_constants as fake
 from cinder.volume.drivers import solidfire
+from cinder.volume.drivers.solidfire_template_cache.element import errors
 
 COUNTED = ('runs', 'steps', 'creates', 'clones', 'fallbacks', 'refusals',
-           'crashes', 'deletes', 'rounds', 'meddlings')
+           'crashes', 'deletes', 'rounds', 'changes')
 
-# What a warning says that something may be left behind.
-_TELLS = re.compile(' left(?! alone)| stays')
+# What a warning says when something may be left behind.
+_LEFT = re.compile(r'\bleft\b(?! alone)')
 
 # Seconds until Cinder's scheduler has a request tried again, or a user
 # gives up on a volume; more than any clone takes here.
-_LATER = 30
+_RETRY_SECONDS = 30
 
-ACTS = ('ask other host', 'restart other host', 'other host keeps house',
-        *model_others.ACTS)
+CHANGES = ('request on other host', 'restart other host',
+           'housekeeping on other host', *model.CHANGES)
 
-# Where most is at stake, strike most.
-_STAKES = ('CreateVolume', 'ModifyVolume', 'CloneVolume', 'GetAsyncResult',
-           'DeleteVolume')
+# What has most effects fails most often.
+_EFFECTS = ('CreateVolume', 'ModifyVolume', 'CloneVolume', 'GetAsyncResult',
+            'DeleteVolume')
 _calls = strategies.sampled_from(
-    model_hosts.METHODS + 2 * model_hosts.GLANCE + 2 * _STAKES)
+    model_hosts.METHODS + 2 * model_hosts.GLANCE_CALLS + 2 * _EFFECTS)
 _numbers = strategies.sampled_from((1, 1, 1, 2, 3))
 _moments = strategies.sampled_from(('before', 'after'))
-_nothing = strategies.just(model_hosts.NOTHING)
-_crash = strategies.builds(model_hosts.Crash, _calls, _numbers,
-                           _moments)
-
-
-def _mishaps(methods, ours):
-    """Return a strategy for what may befall a host at its work."""
-    faults = strategies.builds(
-        lambda what, *how: model_hosts.Fault(*what, *how, ours),
-        strategies.sampled_from(model_hosts.can_fail(methods + 2 * _STAKES)),
-        strategies.sampled_from((0, 0, 0, 1, 2)),
-        strategies.sampled_from((1, 1, 2, 4, None)))
-    meddling = strategies.builds(model_hosts.Meddling, _calls, _numbers,
-                                 _moments, strategies.sampled_from(ACTS))
-    return strategies.one_of(
-        faults, meddling, meddling,
-        strategies.builds(model_hosts.Faults, strategies.lists(
-            faults, min_size=2, max_size=3).map(tuple)),
-        strategies.builds(model_hosts.GlanceFails, strategies.integers(1, 4),
-                          _moments))
-
-
-_mishap = _mishaps(model_hosts.METHODS, False)
-# Of what fails where the stock driver collects the statistics the cache
-# knows nothing.
-_mishap_in_house = _mishaps(tuple(
-    method for method in model_hosts.METHODS
-    if method != 'GetClusterCapacity'), True)
+_none = strategies.just(model_hosts.NONE)
+_crash = strategies.builds(model_hosts.Crash, _calls, _numbers, _moments)
+_fault = strategies.builds(
+    lambda what, *how: model_hosts.Fault(*what, *how),
+    strategies.sampled_from(model_hosts.possible_faults(
+        model_hosts.METHODS + 2 * _EFFECTS)),
+    strategies.sampled_from((0, 0, 0, 1, 2)),
+    strategies.sampled_from((1, 1, 2, 4, None)))
+_change = strategies.builds(model_hosts.ExternalChange, _calls, _numbers,
+                            _moments, strategies.sampled_from(CHANGES))
+_disturbance = strategies.one_of(
+    _fault, _change, _change,
+    strategies.builds(model_hosts.Faults, strategies.lists(
+        _fault, min_size=2, max_size=3).map(tuple)),
+    strategies.builds(model_hosts.GlanceFailure, strategies.integers(1, 4),
+                      _moments))
 _host = strategies.integers(0, 1)
 _slot = strategies.integers(0, len(model.KINDS) - 1)
 
 
 class Machine(stateful.RuleBasedStateMachine):
-    """Two hosts, one cluster; tenants, operators and the Image service.
-
-    :cvar test: the test case; a derived class has it
-    """
+    """Two hosts, one cluster; tenants, operators and the Image service."""
 
     test = None
 
@@ -98,16 +84,14 @@ class Machine(stateful.RuleBasedStateMachine):
         self.rules.begin()
         self.counts = self.test.counts
         self.counts['runs'] += 1
-        self.wire = self.test.wire
+        self.network = self.test.network
         self.hosts = [
-            model_hosts.Host('host%d' % number, self.test.start_driver,
-                             self.wire, self._meddle)
+            model_hosts.Host('host%d' % number, self.test.start_host,
+                             self.network, self._change)
             for number in range(2)]
-        self.others = model_others.Others(self.test)
-        # Image ids that a host has met since it was started.
-        self.met = {host: set() for host in self.hosts}
+        self.environment = model.Environment(self.test)
         self.requests = []
-        self.asked = 0
+        self.requested = 0
         self.slot = 0
 
     @stateful.initialize(shared=strategies.booleans(),
@@ -125,69 +109,70 @@ class Machine(stateful.RuleBasedStateMachine):
                    size=strategies.sampled_from((1, 1, 2)),
                    age=strategies.sampled_from((0, 0, 0, 1, 2)),
                    encrypted=strategies.sampled_from((False,) * 9 + (True,)),
-                   normal=strategies.booleans())
-    def create(self, host, slot, project, size, age, encrypted, normal):
-        """Ask for a volume of an image, maybe with old knowledge of it."""
+                   download=strategies.booleans())
+    def create(self, host, slot, project, size, age, encrypted, download):
+        """Request a volume of an image, maybe of an old version of it."""
         self.slot = slot
         self._serve(self.hosts[host], self._request(
-            host, self.images.known(slot, age), project=project, size=size,
-            encrypted=encrypted), model_hosts.NOTHING, normal)
+            host, self.images.version(slot, age), project=project, size=size,
+            encrypted=encrypted), model_hosts.NONE, download)
 
     @stateful.rule(host=_host, slot=_slot, updated=strategies.booleans(),
-                   normal=strategies.booleans(), trouble=_mishap)
-    def create_in_trouble(self, host, slot, updated, normal, trouble):
-        """Ask for a volume, maybe the first of a version of an image."""
-        self._create_in_trouble(host, slot, updated, normal, trouble)
+                   download=strategies.booleans(), disturbance=_disturbance)
+    def create_disturbed(self, host, slot, updated, download, disturbance):
+        """Request a volume, maybe the first of a version of an image."""
+        self._create_disturbed(host, slot, updated, download, disturbance)
 
     @stateful.rule(host=_host, slot=_slot, updated=strategies.booleans(),
                    crash=_crash)
     def create_and_die(self, host, slot, updated, crash):
-        self._create_in_trouble(host, slot, updated, False, crash)
+        self._create_disturbed(host, slot, updated, False, crash)
 
     @stateful.precondition(lambda self: any(
         self._is_open(request) for request in self.requests))
     @stateful.rule(host=_host, which=strategies.integers(0, 3),
-                   normal=strategies.booleans(), trouble=strategies.one_of(
-                       _nothing, _nothing, _crash, _mishap))
-    def retry(self, host, which, normal, trouble):
-        """Have the scheduler try a host with what did not succeed."""
+                   download=strategies.booleans(),
+                   disturbance=strategies.one_of(
+                       _none, _none, _crash, _disturbance))
+    def retry(self, host, which, download, disturbance):
+        """Let the scheduler try a host with what did not succeed."""
         waiting = [request for request in self.requests
                    if self._is_open(request)]
         request = waiting[which % len(waiting)]
-        self.clock.advance(_LATER)
+        self.clock.advance(_RETRY_SECONDS)
         volume = request.volume
         volume.host = self.hosts[host].name + '@solidfire#solidfire'
         volume.scheduled_at = (volume.created_at +
-                               datetime.timedelta(seconds=_LATER))
-        self._serve(self.hosts[host], request, trouble, normal)
+                               datetime.timedelta(seconds=_RETRY_SECONDS))
+        self._serve(self.hosts[host], request, disturbance, download)
 
     @stateful.precondition(lambda self: self.requests)
     @stateful.rule(host=_host, which=strategies.integers(0, 9),
-                   trouble=strategies.one_of(_nothing, _nothing, _crash))
-    def delete(self, host, which, trouble):
-        """Delete a volume, be it whole or not."""
+                   disturbance=strategies.one_of(_none, _none, _crash))
+    def delete(self, host, which, disturbance):
+        """Delete a volume, complete or not."""
         request = self.requests[which % len(self.requests)]
-        self.clock.advance(_LATER)
-        request.done, request.retriable = None, False
+        self.clock.advance(_RETRY_SECONDS)
+        request.done, request.can_retry = None, False
         self.counts['deletes'] += 1
-        if self._run(self.hosts[host], trouble,
+        if self._run(self.hosts[host], disturbance,
                      lambda driver: driver.delete_volume(request.volume)):
             self.test.assertEqual([], [
                 volume for volume in self.test.volumes_named(request.name)
                 if volume.status == 'active'])
             self.requests.remove(request)
 
-    @stateful.rule(host=_host, slot=_slot, act=strategies.sampled_from(ACTS))
-    def act(self, host, slot, act):
-        """Let one of the others act between two requests."""
+    @stateful.rule(host=_host, slot=_slot,
+                   change=strategies.sampled_from(CHANGES))
+    def change(self, host, slot, change):
+        """Change something between two requests."""
         self.slot = slot
-        self._meddle(act, self.hosts[host])
+        self._change(change, self.hosts[host])
 
-    @stateful.rule(host=_host, trouble=strategies.one_of(
-        _nothing, _nothing, _crash, _mishap_in_house))
-    def keep_house(self, host, trouble):
-        """Collect a host's statistics, as its service does every minute."""
-        self._keep_house(self.hosts[host], trouble)
+    @stateful.rule(host=_host, disturbance=strategies.one_of(
+        _none, _none, _crash, _disturbance))
+    def run_housekeeping(self, host, disturbance):
+        self._run_housekeeping(self.hosts[host], disturbance)
 
     @stateful.invariant()
     def rules_hold(self):
@@ -196,20 +181,21 @@ class Machine(stateful.RuleBasedStateMachine):
 
     # How a request goes
 
-    def _create_in_trouble(self, host, slot, updated, normal, trouble):
+    def _create_disturbed(self, host, slot, updated, download, disturbance):
         self.slot = slot
         if updated:
             self.images.change(slot, model.SIZES[0])
         self._serve(self.hosts[host], self._request(
-            host, self.images.known(slot, 0)), trouble, normal)
+            host, self.images.version(slot, 0)), disturbance, download)
 
     def _request(self, host, metadata, project=0, size=1, encrypted=False):
         """Note a new request, and return it."""
-        self.asked += 1
+        self.requested += 1
         self.counts['creates'] += 1
         request = model.Request(
             self.test.new_volume(
-                size=size, id='%08d-2222-4000-8000-000000000000' % self.asked,
+                size=size,
+                id='%08d-2222-4000-8000-000000000000' % self.requested,
                 project_id=model.PROJECTS[project],
                 encryption_key_id=fake.ENCRYPTION_KEY_ID if encrypted
                 else None,
@@ -217,29 +203,25 @@ class Machine(stateful.RuleBasedStateMachine):
             metadata, self.images.raw_of(metadata))
         self.requests.append(request)
         if request.eligible:
-            self.rules.asked.add((metadata['id'],
-                                  request.volume.project_id))
+            self.rules.requested.add((metadata['id'],
+                                      request.volume.project_id))
         return request
 
     @staticmethod
     def _is_open(request):
-        return request.done is None and request.retriable
+        return request.done is None and request.can_retry
 
-    def _serve(self, host, request, trouble, normal=True, alone=True):
-        """Have a host serve a request, and check what comes of it.
-
-        :param normal: whether Cinder then takes its normal path; else the
-            create fails for a reason that is not ours
-        :param alone: whether nobody else's request is under way
-        """
-        before = self.rules.debris(self.requests)
-        sure = (trouble.quiet and alone and request.eligible and
-                self.images.is_current(request.metadata) and
-                self.rules.has_room(request.metadata['id']))
-        result, told = self._clone(host, request, trouble)
+    def _serve(self, host, request, disturbance, download=True, alone=True):
+        """Let a host serve a request, and check the result."""
+        before = self.rules.leftovers(self.requests)
+        must_succeed = (disturbance is model_hosts.NONE and alone and
+                        request.eligible and
+                        self.images.is_current(request.metadata) and
+                        self.rules.has_room(request.metadata['id']))
+        result, warnings = self._clone(host, request, disturbance)
         if result is None:
             return
-        new = self.rules.new_debris(self.requests, before)
+        new = self.rules.new_leftovers(self.requests, before)
         if result[1]:
             self.test.assertTrue(request.eligible)
             self.counts['clones'] += 1
@@ -247,113 +229,112 @@ class Machine(stateful.RuleBasedStateMachine):
             new.discard((request.number, 'a volume of no request'))
         else:
             self.test.assertEqual((None, False), result)
-            self.test.assertFalse(sure, told)
-        self._check_told(request, result[1], told)
-        if not _TELLS.search(' '.join(told)):
+            self.test.assertFalse(must_succeed, warnings)
+        self._check_warnings(request, result[1], warnings)
+        if not _LEFT.search(' '.join(warnings)):
             self.test.assertEqual(set(), new)
-        if sure and request.metadata['id'] not in self.met[host]:
-            # It has looked, and so it has tidied up.
-            self.test.assertEqual(
-                [], self.rules.debris_of(request.metadata['id']))
-        self.met[host].add(request.metadata['id'])
-        if not result[1] and normal:
-            self._go_normal_path(host, request, told)
+        if not result[1] and download:
+            self._download_image(host, request, warnings)
 
-    def _clone(self, host, request, trouble):
-        """Return the result and the warnings; nothing if the host died."""
-        glance = model_hosts.Glance(self.images, self.wire, trouble)
+    def _clone(self, host, request, disturbance):
+        """Return result and warnings; the result is None if the host died."""
+        glance = model_hosts.Glance(self.images, self.network, disturbance)
         project = request.volume.project_id
         results = []
-        with self._hearing() as told, self._in(trouble):
-            self._run(host, trouble, lambda driver: results.append(
+        with self._warnings() as warnings, self._disturbed(disturbance):
+            self._run(host, disturbance, lambda driver: results.append(
                 driver.clone_image(
                     context.RequestContext(fake.USER_ID, project),
                     request.volume, (None, None),
                     copy.deepcopy(request.metadata), glance)))
-        return results[0] if results else None, told
+        return results[0] if results else None, warnings
 
-    def _check_told(self, request, cloned, told):
-        """Check that one warning says why a request was not served."""
-        reasons = [text for text in told
-                   if 'is created without a template' in text]
+    def _check_warnings(self, request, cloned, warnings):
+        """Check that one warning says why a request fell back."""
+        reasons = [text for text in warnings if 'falls back' in text]
         if cloned or not request.eligible:
             self.test.assertEqual([], reasons)
         else:
             self.counts['fallbacks'] += 1
-            self.test.assertEqual(1, len(reasons), told)
+            self.test.assertEqual(1, len(reasons), warnings)
             self.test.assertIn(request.volume.id, reasons[0])
         if not request.eligible:
             self.counts['refusals'] += 1
-            self.test.assertEqual([], told)
+            self.test.assertEqual([], warnings)
 
-    def _go_normal_path(self, host, request, told):
+    def _download_image(self, host, request, warnings):
         try:
             model_update = host.run(functools.partial(
                 solidfire.SolidFireDriver.create_volume,
                 volume=request.volume))
         except solidfire.SolidFireDuplicateVolumeNames:
-            # Only what could not be removed, and was told of.
-            self.test.assertRegex(' '.join(told), _TELLS)
+            # Only what could not be removed, and was reported.
+            self.test.assertRegex(' '.join(warnings), _LEFT)
         else:
             request.finish(model_update, b'')
 
-    def _keep_house(self, host, trouble, alone=True):
+    def _run_housekeeping(self, host, disturbance, alone=True):
         self.counts['rounds'] += 1
-        before = self.rules.debris(self.requests)
-        with self._hearing() as told, self._in(trouble):
-            alive = self._run(host, trouble, lambda driver:
-                              driver.get_volume_stats(refresh=True))
-        if alive and not told:
-            self.test.assertLessEqual(self.rules.debris(self.requests),
+        before = self.rules.leftovers(self.requests)
+        failures = []
+
+        def run(driver):
+            try:
+                self.test.run_housekeeping(driver)
+            except errors.ElementError as exc:
+                # The runner logs it.
+                failures.append(str(exc))
+
+        with self._warnings() as warnings, self._disturbed(disturbance):
+            alive = self._run(host, disturbance, run)
+        if alive and not warnings + failures:
+            self.test.assertLessEqual(self.rules.leftovers(self.requests),
                                       before)
-        if trouble.quiet and alone:
-            self.rules.check_round(told)
+        if disturbance is model_hosts.NONE and alone:
+            self.rules.check_housekeeping(warnings + failures)
 
     @contextlib.contextmanager
-    def _hearing(self):
-        """Yield a list of the warnings that are given meanwhile."""
-        heard, self.test.warnings.messages = self.test.warnings.messages, []
+    def _warnings(self):
+        """Yield a list; then put the warnings into it that were logged."""
+        begin = len(self.test.log.warnings)
+        found = []
         try:
-            yield self.test.warnings.messages
+            yield found
         finally:
-            self.test.warnings.messages = heard
+            found.extend(self.test.log.warnings[begin:])
 
     @contextlib.contextmanager
-    def _in(self, trouble):
-        trouble.begin(self.sim)
+    def _disturbed(self, disturbance):
+        disturbance.begin(self.sim)
         try:
             yield
         finally:
-            if not trouble.quiet:
+            if disturbance is not model_hosts.NONE:
                 self.sim.faults.clear()
 
-    def _run(self, host, trouble, call):
-        """Return whether the host has survived its work."""
+    def _run(self, host, disturbance, call):
+        """Return whether the host has survived."""
         try:
-            host.run(call, trouble)
-        except model_hosts.Died:
+            host.run(call, disturbance)
+        except model_hosts.HostDied:
             self.counts['crashes'] += 1
-            self._restart(host)
+            host.start()
             return False
         return True
 
-    def _restart(self, host):
-        host.start()
-        self.met[host].clear()
-
     # What happens at any moment
 
-    def _meddle(self, act, host):
-        """Have somebody act on the image of the step, or another host."""
-        self.counts['meddlings'] += 1
+    def _change(self, change, host):
+        """Change the image of the step, or let the other host do something."""
+        self.counts['changes'] += 1
         other = self.hosts[host is self.hosts[0]]
-        if act == 'ask other host':
+        if change == 'request on other host':
             self._serve(other, self._request(
-                self.hosts.index(other), self.images.known(self.slot, 0)),
-                model_hosts.NOTHING, alone=False)
-        elif act == 'restart other host':
-            self._restart(other)
-        elif act == 'other host keeps house':
-            self._keep_house(other, model_hosts.NOTHING, alone=False)
+                self.hosts.index(other), self.images.version(self.slot, 0)),
+                model_hosts.NONE, alone=False)
+        elif change == 'restart other host':
+            other.start()
+        elif change == 'housekeeping on other host':
+            self._run_housekeeping(other, model_hosts.NONE, alone=False)
         else:
-            model_others.ACTS[act](self.others, self.slot)
+            getattr(self.environment, change)(self.slot)

@@ -10,11 +10,11 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Two clusters alike: one with our driver, one with the stock driver.
+"""Compares this driver with the stock driver, on two equal clusters.
 
 On the one a volume is cloned from a template; on the other the stock driver
-creates a volume of the same number, and the image's data are written to it.
-From then on both must go the same way.
+creates a volume with the same id, and the image's data is written to it.
+From then on, the same operations must have the same results.
 """
 
 import dataclasses
@@ -28,10 +28,9 @@ from oslo_utils import uuidutils
 
 from cinder import context
 from cinder.tests.element_simulator import api
+from cinder.tests.functional.solidfire_template_cache import base
 from cinder.tests.unit import fake_constants as fake
 from cinder.tests.unit import fake_snapshot
-from cinder.tests.unit.volume.drivers.solidfire_template_cache.history import (
-    base)
 from cinder.volume.drivers import solidfire
 from cinder.volume.drivers import solidfire_template_cache
 from cinder.volume import volume_types
@@ -44,12 +43,12 @@ TEMPLATE_ID = 1
 
 _THEN = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
 
-# How our driver looks what volume 2 is, before it is managed.
-LOOK_FOR_TEMPLATE = ('ListVolumes', {
+# How this driver checks whether volume 2 is a template before it manages it.
+TEMPLATE_CHECK = ('ListVolumes', {
     'startVolumeID': 2, 'limit': 1, 'volumeStatus': 'active'})
 
-# What two clusters, or two runs on one, cannot have in common; a clone is
-# also marked as one, as the stock driver's own clones are.
+# Values that differ between any two clusters. A clone is also marked as such,
+# as the stock driver's own clones are.
 _DIFFERENT = frozenset([
     'volumeUUID', 'volumeConsistencyGroupUUID', 'volumePairUUID',
     'createTime', 'snapshotUUID', 'instanceSnapshotUUID',
@@ -62,7 +61,7 @@ _TABLES = {
 
 
 def comparable(value):
-    """Return a reply or parameters without what cannot be the same."""
+    """Return a reply or parameters without the values that always differ."""
     if isinstance(value, dict):
         return {key: comparable(item) for key, item in value.items()
                 if key not in _DIFFERENT}
@@ -73,12 +72,7 @@ def comparable(value):
 
 @dataclasses.dataclass
 class Side(object):
-    """A cluster, its driver, and volumes that were made of one image.
-
-    :ivar sims: the cluster, and the one it replicates to if there is one
-    :ivar driver: the driver under comparison
-    :ivar volumes: as Cinder knows them
-    """
+    """A cluster, its driver, and volumes that were created from one image."""
 
     sims: list
     driver: typing.Any
@@ -98,13 +92,13 @@ class Side(object):
                   call.error) for call in sim.calls] for sim in self.sims]
 
     def state(self):
-        """Return all that the clusters tell of themselves."""
+        """Return all objects of the clusters as the API lists them."""
         return [{table: comparable(
             api.call(sim.cluster, method, {}).result[table])
             for method, table in _TABLES.items()} for sim in self.sims]
 
     def data(self):
-        """Return the digests of what volumes and snapshots begin with."""
+        """Return digests of the beginnings of volumes and snapshots."""
         digests = []
         for sim in self.sims:
             cluster = sim.cluster
@@ -122,12 +116,12 @@ class Side(object):
             device.write(data)
 
     def read(self, volume):
-        """Return what a volume begins with, as long as the image is."""
+        """Return the beginning of a volume, as long as the image is."""
         with open(self.path(volume), 'rb') as device:
             return device.read(len(DATA))
 
     def path(self, volume):
-        """Return the file of the data of a volume that Cinder knows."""
+        """Return the file with the data of a volume of Cinder's."""
         number, _account, cluster_id = volume.provider_id.split()
         sim, = [sim for sim in self.sims if sim.cluster.uuid == cluster_id]
         return sim.cluster.volume_path(int(number))
@@ -139,19 +133,16 @@ def _digest(path):
 
 
 def connector(host):
-    """Return what a host tells of itself when it attaches a volume."""
+    """Return the connector properties of a host."""
     return {'initiator': 'iqn.1993-08.org.debian:01:%s' % host, 'host': host,
             'ip': '127.0.0.1', 'platform': 'x86_64', 'os_type': 'linux',
             'multipath': False, 'enforce_multipath': False}
 
 
-class TwinsTestCase(base.HistoryTestCase):
-    """Runs an operation on both sides and compares all there is to see.
+class ComparisonTestCase(base.FunctionalTestCase):
+    """Runs an operation with both drivers and compares everything visible."""
 
-    :cvar FAR: whether each cluster is paired with one more
-    """
-
-    FAR = False
+    REPLICATED = False
 
     def setUp(self):
         super().setUp()
@@ -165,12 +156,9 @@ class TwinsTestCase(base.HistoryTestCase):
     def new_cluster(self, **arguments):
         return super().new_cluster(**dict({'clone_seconds': 0}, **arguments))
 
-    def twins(self, **options):
-        """Return our side and the stock driver's.
-
-        :param options: of both drivers
-        """
-        sims = [self._with_far(near)
+    def sides(self, **options):
+        """Return the side of this driver and that of the stock driver."""
+        sims = [self._with_target(near)
                 for near in (self.sim, self.new_cluster())]
         options.setdefault('driver_ssl_cert_path',
                            self.authorities(*sims[0], *sims[1]))
@@ -179,25 +167,25 @@ class TwinsTestCase(base.HistoryTestCase):
         sides = []
         for members, driver_class in zip(sims, classes):
             self.sim = members[0]
-            self._make_alike(members, sims[0])
+            self._make_equal(members, sims[0])
             sides.append(Side(members, self.new_driver(
                 self.sim, driver_class=driver_class,
                 **dict(options, **self.replication(members[1:])))))
         self.sim = sims[0][0]
-        self.template = self._look_at_template()
+        self.template = self._template_state()
         return sides
 
-    def _with_far(self, near):
-        if not self.FAR:
+    def _with_target(self, near):
+        if not self.REPLICATED:
             return [near]
         return [near, self.new_cluster(
             peers=near.cluster.peers, unique_id='far1', mvip='localhost',
             svip='127.0.0.2')]
 
-    def _make_alike(self, members, models):
+    def _make_equal(self, members, models):
         for sim, model in zip(members, models):
             sim.cluster.uuid = model.cluster.uuid
-        for name in (base.SHARED_ACCOUNT, fake.PROJECT_ID):
+        for name in (base.TEMPLATE_ACCOUNT, fake.PROJECT_ID):
             self.api('AddAccount', username=name, targetSecret='T' * 12,
                      initiatorSecret='T' * 12)
         self.assertEqual(TEMPLATE_ID, self.plant(
@@ -223,7 +211,7 @@ class TwinsTestCase(base.HistoryTestCase):
     # Cinder's objects, the same on both sides
 
     def volume_type(self, name='plain', **extra_specs):
-        """Return a volume type, made when it is first asked for."""
+        """Return a volume type, created when it is first needed."""
         admin = context.get_admin_context()
         if name not in self._volume_types:
             self._volume_types[name] = volume_types.create(
@@ -237,18 +225,10 @@ class TwinsTestCase(base.HistoryTestCase):
 
     # The comparison
 
-    def compare(self, operation, count=1, sides=None, fails=None, ours=(),
-                **members):
-        """Run an operation on both sides; return what our driver returned.
-
-        :param operation: a callable that takes a :class:`Side`
-        :param count: how many volumes to make of the image first
-        :param fails: the exception that the stock driver raises, if it does
-        :param ours: method and parameters of each call that our driver
-            makes in addition
-        :param members: of the volumes
-        """
-        sides = sides or self.twins()
+    def compare(self, operation, count=1, sides=None, fails=None,
+                additional=(), **members):
+        """Run an operation on both sides; return what this driver returned."""
+        sides = sides or self.sides()
         described = [dict({'size': 2, 'id': uuidutils.generate_uuid(),
                            'display_name': 'root'}, **members)
                      for _volume in range(count)]
@@ -260,14 +240,14 @@ class TwinsTestCase(base.HistoryTestCase):
                 sim.reset_calls()
             outcomes.append(self._run_on(operation, side, fails))
         found, expected = outcomes
-        self._take_out(found['calls'][0], ours)
+        self._remove_calls(found['calls'][0], additional)
         for name in expected:
             self.assertEqual(expected[name], found[name], name)
         self.assert_template_untouched(sides[0])
         return found['returned']
 
     @staticmethod
-    def _take_out(calls, additional):
+    def _remove_calls(calls, additional):
         for method, params in additional:
             place = [(call[0], call[2]) for call in calls].index(
                 (method, params))
@@ -291,7 +271,7 @@ class TwinsTestCase(base.HistoryTestCase):
 
     def _clone(self, side, volume):
         update, cloned = self.clone(self.image, volume, side.driver)
-        self.assertTrue(cloned, self.warnings.messages)
+        self.assertTrue(cloned, self.log.warnings)
         return update
 
     def _create_as_stock(self, side, volume):
@@ -302,7 +282,7 @@ class TwinsTestCase(base.HistoryTestCase):
 
     # The template
 
-    def _look_at_template(self):
+    def _template_state(self):
         cluster = self.sim.cluster
         volume, = api.call(cluster, 'ListVolumes', {
             'volumeIDs': [TEMPLATE_ID]}).result['volumes']
@@ -310,9 +290,9 @@ class TwinsTestCase(base.HistoryTestCase):
             cluster.volume_path(TEMPLATE_ID))
 
     def assert_template_untouched(self, side):
-        """Check that the template is as it was, and serves as it did."""
+        """Check that the template is unchanged, and can still be used."""
         self.sim = side.sim
-        self.assertEqual(self.template, self._look_at_template())
+        self.assertEqual(self.template, self._template_state())
         self.assertEqual(('readOnly', []), (
             self.template[0]['access'], self.template[0]['volumePairs']))
         side.sim.reset_calls()

@@ -16,36 +16,95 @@ The simulator runs in the process of the test; what a service does, and how
 it is started, is in :mod:`service_process`.
 """
 
+import atexit
 import configparser
+import functools
 import itertools
 import json
 import os
+import select
 import signal
 import socket
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 
+from eventlet import patcher
 import fixtures
 from oslo_utils import uuidutils
 
 from cinder.tests.element_simulator import local_attach
 from cinder.tests.functional.solidfire_template_cache import image_files
-from cinder.tests.functional.solidfire_template_cache import nursery
 from cinder.tests.unit import fake_constants as fake
 from cinder.tests.unit import test
 
 BACKEND = 'solidfire'
 CLUSTER = 'cluster'
 
-# Seconds in which everything here is long done; after that it hangs.
-PATIENCE = 180
+TIMEOUT = 180
+"""Seconds after which a process hangs that does not answer."""
 
-ProcessDied = nursery.ProcessDied
+_MODULE = 'cinder.tests.functional.solidfire_template_cache.service_process'
+_MAX_MESSAGE_BYTES = 65536
+
+# With green threads it would be the hub that waits for a socket of these.
+_plain_socket = patcher.original('socket')
+
+
+class ProcessDied(Exception):
+    """The service process does not exist any more."""
+
+
+class ForkServer(object):
+    """The process that forks the services, see :mod:`service_process`.
+
+    To start it costs seconds, to fork does not: one serves all tests.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._control, theirs = _plain_socket.socketpair(
+            socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # To measure coverage slows services down, and what it has found
+        # out dies with them.
+        environment = {name: value for name, value in os.environ.items()
+                       if not name.startswith('COVERAGE_PROCESS')}
+        self._process = subprocess.Popen(
+            [sys.executable, '-W', 'ignore', '-m', _MODULE], stdin=theirs,
+            stdout=subprocess.DEVNULL, env=environment)
+        theirs.close()
+        atexit.register(self.close)
+
+    def close(self):
+        """End it, and every service that it has forked."""
+        self._control.close()
+        self._process.wait()
+
+    def call(self, request, *descriptors):
+        """Fork a service, or reap a killed one; return the reply."""
+        with self._lock:
+            _plain_socket.send_fds(self._control,
+                                   [json.dumps(request).encode()],
+                                   descriptors)
+            # Other green threads run meanwhile, the simulator above all.
+            if not select.select([self._control.fileno()], [], [],
+                                 TIMEOUT)[0]:
+                raise ProcessDied('the fork server hangs')
+            reply = self._control.recv(_MAX_MESSAGE_BYTES)
+        if not reply:
+            raise ProcessDied('the fork server has ended')
+        return json.loads(reply)
+
+
+@functools.cache
+def _fork_server():
+    return ForkServer()
 
 
 class Reply(object):
-    """What a service will answer to a command."""
+    """The reply to a command, which a service will send."""
 
     def __init__(self, process, command):
         self._what = '%s on %s' % (command, process.host)
@@ -60,25 +119,17 @@ class Reply(object):
     def done(self):
         return self._done.is_set()
 
-    def wait(self, seconds=PATIENCE):
-        """Return the answer, a dict.
-
-        :raises ProcessDied: when the service died first
-        """
+    def wait(self, seconds=TIMEOUT):
+        """Return the members of the reply."""
         if not self._done.wait(seconds):
-            raise AssertionError('no answer to %s' % self._what)
+            raise AssertionError('no reply to %s' % self._what)
         if self._answer is None:
             raise ProcessDied(self._what)
         return self._answer
 
 
 class Process(object):
-    """One service in its process.
-
-    :ivar host: the service's host name, without the back end's
-    :ivar pid: the number of its process
-    :ivar state_path: what this host keeps; a restart finds it again
-    """
+    """One service in its process."""
 
     def __init__(self, host, state_path, request):
         self.host = host
@@ -92,17 +143,14 @@ class Process(object):
         self._killed = threading.Lock()
         self._line, theirs = socket.socketpair()
         with theirs:
-            self.pid = nursery.get().fork(theirs, request)
+            self.pid = _fork_server().call(request, theirs.fileno())
         self._ready = self._pending[0] = Reply(self, 'start')
         threading.Thread(target=self._read, daemon=True).start()
 
     # Commands
 
     def send(self, command, **members):
-        """Send a command of :class:`service_process.ServiceProcess`.
-
-        :rtype: Reply
-        """
+        """Send a command of :class:`service_process.ServiceProcess`."""
         reply = Reply(self, command)
         number = next(self._numbers)
         with self._changed:
@@ -114,12 +162,12 @@ class Process(object):
         try:
             self._line.sendall(json.dumps(message).encode() + b'\n')
         except OSError:
-            # The reader sees it too, and tells all who wait.
+            # The reader sees it too, and ends all waits.
             pass
         return reply
 
     def call(self, command, **members):
-        """Send a command and wait; an error is one of the test."""
+        """Send a command, wait, and return the reply."""
         answer = self.send(command, **members).wait()
         if answer.get('error'):
             raise AssertionError('%s on %s: %s' % (command, self.host,
@@ -128,11 +176,7 @@ class Process(object):
 
     def create(self, image, volume_id=None, project_id=fake.PROJECT_ID,
                **members):
-        """Begin to create a volume from an image.
-
-        :param volume_id: of a volume that failed elsewhere; or a new one's
-        :returns: a :class:`Reply`; its answer may have an ``error``
-        """
+        """Begin to create a volume from an image."""
         return self.send('create', image_id=image['id'],
                          volume_id=volume_id or uuidutils.generate_uuid(),
                          project_id=project_id, **members)
@@ -145,28 +189,22 @@ class Process(object):
         self.call('go', stage=stage)
 
     def wait_ready(self):
-        """Wait until the service is up.
-
-        :raises AssertionError: when it did not come up, with what it printed
-        """
+        """Wait until the service is up."""
         try:
-            working = self._ready.wait()['working']
+            if self._ready.wait()['working']:
+                return
         except ProcessDied:
-            working = False
-        if not working:
-            raise AssertionError('%s does not work: %s\n%s' % (
-                self.host, self.printed(), self.log()))
+            pass
+        raise AssertionError('%s does not work: %s\n%s' % (
+            self.host, self.printed(), self.log()))
 
     def reached(self, stage):
-        """Tell whether the service has come to a stage."""
+        """Return whether the service has come to a stage."""
         with self._changed:
             return stage in self._stages
 
-    def wait_stage(self, stage, seconds=PATIENCE):
-        """Wait until the service has come to a stage.
-
-        :raises AssertionError: when it does not come there, or dies
-        """
+    def wait_stage(self, stage, seconds=TIMEOUT):
+        """Wait until the service has come to a stage."""
         with self._changed:
             self._changed.wait_for(
                 lambda: stage in self._stages or self._ended, seconds)
@@ -179,23 +217,16 @@ class Process(object):
         with self._killed:
             if self.pid:
                 os.kill(self.pid, signal.SIGKILL)
-                nursery.get().reap(self.pid)
+                _fork_server().call({'reap': self.pid})
             self.pid = None
 
     def pause(self):
-        """Stop the whole process, as a machine that hangs does."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def resume(self):
-        """Let a process that was paused go on."""
         os.kill(self.pid, signal.SIGCONT)
 
-    @property
-    def alive(self):
-        """Whether it was not killed and has not ended otherwise."""
-        return bool(self.pid) and not self._ended
-
-    # What it wrote
+    # Output and log
 
     def printed(self):
         """Return what all processes of this host printed."""
@@ -207,18 +238,12 @@ class Process(object):
 
     def records(self, *levels):
         """Return what was logged at some levels: lists of (logger, text)."""
-        found = []
-        for line in self.log().splitlines():
-            record = json.loads(line)
-            if record['levelname'] in levels:
-                found.append((record['name'], record['message']))
-        return found
+        return [(record['name'], record['message']) for record in map(
+            json.loads, self.log().splitlines())
+            if record['levelname'] in levels]
 
     def warnings(self):
-        """Return the texts of the warnings and errors, but for Cinder's.
-
-        Cinder warns of what a test does not have, such as a scheduler.
-        """
+        """Return the warnings and errors, except those of Cinder itself."""
         return [text for name, text in self.records(
             'WARNING', 'ERROR', 'CRITICAL') if 'solidfire' in name]
 
@@ -253,10 +278,7 @@ class Process(object):
 
 
 class Services(fixtures.Fixture):
-    """Services of one Cinder cluster on one simulated cluster.
-
-    :param sim: an :class:`fixture.ElementSimulator`
-    """
+    """Services of one Cinder cluster on one simulated Element cluster."""
 
     def __init__(self, sim):
         super().__init__()
@@ -270,14 +292,7 @@ class Services(fixtures.Fixture):
         self.addCleanup(self._end_all)
 
     def start(self, *hosts, backend_url=None, **options):
-        """Start services at the same time; return when all are up.
-
-        :param hosts: their names; that of one killed before is a restart
-        :param backend_url: of the coordination; without it, each host has
-            files of its own
-        :param options: of the back end's section
-        :returns: a list of :class:`Process`
-        """
+        """Start services at the same time; return when all are up."""
         started = [Process(host, self._path(host), self._request(
             host, backend_url, options)) for host in hosts]
         self._processes.extend(started)
@@ -286,15 +301,7 @@ class Services(fixtures.Fixture):
         return started
 
     def kill_at_call(self, process, number, when='after', **rule):
-        """Kill a process in one of the API calls to come.
-
-        The simulator does not tell who calls: only this process may.
-
-        :param number: 1 for the next call
-        :param when: before or after the call takes effect
-        :param rule: see :class:`faults.Rule`, to count some calls only
-        :returns: the rule
-        """
+        """Kill a process in one of its next API calls."""
         return self._sim.faults.add(
             skip=number - 1, when=when, drop=True, action=process.kill,
             **rule)
@@ -307,7 +314,7 @@ class Services(fixtures.Fixture):
 
     def wait_until(self, condition, what):
         """Wait until a callable returns something true, and return that."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not (result := condition()):
             if time.monotonic() > deadline:
                 raise AssertionError('not seen: %s' % what)
@@ -322,7 +329,7 @@ class Services(fixtures.Fixture):
             process.kill()
 
     def _make_database(self):
-        """Make the database, with what the test base has prepared."""
+        """Create the database with the schema of Cinder's test base."""
         database = sqlite3.connect(self._path('cinder.sqlite'))
         # Readers and a writer do not wait for each other.
         database.execute('PRAGMA journal_mode=WAL')
@@ -332,14 +339,6 @@ class Services(fixtures.Fixture):
     def _request(self, host, backend_url, options):
         state_path = self._path(host)
         os.makedirs(state_path, exist_ok=True)
-        config_file = self._path(host + '.conf')
-        self._write_config(config_file, state_path, backend_url, options)
-        return {
-            'host': host, 'images': self.images.directory,
-            'config_file': config_file, 'output': self._path(host + '.out'),
-            'environment': {'REQUESTS_CA_BUNDLE': self._sim.ca_file}}
-
-    def _write_config(self, path, state_path, backend_url, options):
         parser = configparser.RawConfigParser(default_section=None)
         parser.read_dict({
             'DEFAULT': {
@@ -347,12 +346,12 @@ class Services(fixtures.Fixture):
                 'log_file': os.path.join(state_path, 'log'),
                 'use_json': True, 'enabled_backends': BACKEND,
                 'cluster': CLUSTER,
-                # Nothing happens but what the test asks for.
+                # Nothing happens unless the test requests it.
                 'periodic_interval': 0, 'report_interval': 0,
             },
             'database': {
                 'connection': 'sqlite:///%s?timeout=%d' % (
-                    self._path('cinder.sqlite'), PATIENCE),
+                    self._path('cinder.sqlite'), TIMEOUT),
                 'sqlite_synchronous': False,
             },
             'coordination': {
@@ -370,8 +369,13 @@ class Services(fixtures.Fixture):
                 'driver_ssl_cert_path': self._sim.ca_file,
                 'sf_simulator_data_dir': self._sim.cluster.files.directory,
                 'sf_allow_template_caching': True}, **options)})
-        with open(path, 'w') as target:
+        config_file = self._path(host + '.conf')
+        with open(config_file, 'w') as target:
             parser.write(target)
+        return {
+            'host': host, 'images': self.images.directory,
+            'config_file': config_file, 'output': self._path(host + '.out'),
+            'environment': {'REQUESTS_CA_BUNDLE': self._sim.ca_file}}
 
 
 def _read_file(path):

@@ -12,18 +12,17 @@
 
 """A real cinder-volume service in a process of its own, for tests.
 
-``python -m`` this module starts a nursery: it imports all that a service
-needs, which takes seconds, and then forks a service for each request that
-comes over the socket that is its standard input. (Cinder's own launcher
-forks its services likewise.) A service is told what to do over a socket of
-its own, in lines of JSON: see ``_COMMANDS``.
+``python -m`` this module runs a fork server: it imports what a service needs,
+which takes seconds, and then forks a service for each request on the socket
+that is its standard input, as Cinder's own launcher does. A service gets its
+commands on a socket of its own, in lines of JSON: see the ``do_`` methods.
 """
 
 # As the first thing, like Cinder's own services.
 from cinder import monkey_patch
 monkey_patch.patch()
 
-import ctypes  # noqa: E402
+import ctypes  # noqa: E402,I100
 import datetime  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
@@ -40,6 +39,7 @@ from oslo_log import log as logging  # noqa: E402
 from oslo_utils import timeutils  # noqa: E402
 import redis  # noqa: E402,F401
 import sqlalchemy  # noqa: E402
+from sqlalchemy import orm  # noqa: E402
 import tooz.drivers.etcd3gw  # noqa: E402,F401
 import tooz.drivers.file  # noqa: E402,F401
 import tooz.drivers.redis  # noqa: E402,F401
@@ -53,13 +53,15 @@ from cinder import privsep  # noqa: E402
 from cinder import rpc  # noqa: E402
 from cinder import service  # noqa: E402
 from cinder.tests.functional.solidfire_template_cache import (  # noqa: E402
+    base)
+from cinder.tests.functional.solidfire_template_cache import (  # noqa: E402
     image_files)
 from cinder.tests.functional.solidfire_template_cache import (  # noqa: E402
     stages as stages_module)
 from cinder import utils  # noqa: E402
 from cinder import version  # noqa: E402
 from cinder.volume.drivers.solidfire_template_cache import (  # noqa: E402
-    clock as clocks)
+    clock)
 from cinder.volume import manager  # noqa: E402,F401
 from cinder.volume import volume_types  # noqa: E402
 from cinder.volume import volume_utils  # noqa: E402
@@ -69,14 +71,14 @@ CONF.import_opt('cluster', 'cinder.cmd.volume')
 
 BACKEND = 'solidfire'
 
-LARGEST_MESSAGE = 65536
+MAX_MESSAGE_BYTES = 65536
 
 # from <linux/prctl.h>
 _PR_SET_PDEATHSIG = 1
 
 
-class ShiftedClock(clocks.SystemClock):
-    """The time of this machine, and some more seconds on demand."""
+class ShiftedClock(clock.SystemClock):
+    """The time of this machine, which a command can move forward."""
 
     shift = 0
 
@@ -88,12 +90,7 @@ class ShiftedClock(clocks.SystemClock):
 
 
 class ServiceProcess(object):
-    """One service and the line on which it takes commands.
-
-    :param line: a connected socket
-    :param host: the service's host name, without the back end's
-    :param images: directory of an :class:`image_files.ImageFiles`
-    """
+    """One service and the line on which it takes commands."""
 
     def __init__(self, line, host, images):
         self._line = line
@@ -116,11 +113,21 @@ class ServiceProcess(object):
             host=self._host, service_name=BACKEND, coordination=True,
             binary=constants.VOLUME_BINARY, cluster=self._cluster())
         self._manager = self._service.manager
-        self._manager.driver._template_clock = self._clock
-        # Nobody listens there; the test schedules.
-        self._manager.scheduler_rpcapi.create_volume = self._reschedule
+        self._manager.driver._template_services.clock = self._clock
+        # There is no scheduler but the test.
+        self._manager.scheduler_rpcapi.create_volume = (
+            lambda _context, volume, **_unused:
+                self._rescheduled.add(volume.id))
         self._service.start()
-        self.send(event='ready', working=self._manager.is_working())
+        working = self._manager.is_working()
+        if working:
+            # Its statistics have triggered housekeeping.
+            self._wait_for_housekeeping()
+        self.send(event='ready', working=working)
+
+    def _wait_for_housekeeping(self):
+        services = self._manager.driver._template_services
+        services.active().housekeeping_runner.wait()
 
     def serve(self):
         """Carry out commands, all at the same time, until the line ends."""
@@ -137,7 +144,7 @@ class ServiceProcess(object):
         number = request.pop('number')
         command = getattr(self, 'do_' + request.pop('command'))
         try:
-            answer = command(**request)
+            answer = command(**request) or {}
         except Exception as exc:
             answer = {'error': '%s: %s' % (type(exc).__name__, exc)}
         self.send(number=number, answer=answer)
@@ -150,41 +157,31 @@ class ServiceProcess(object):
     def _cluster():
         return CONF.cluster and '%s@%s' % (CONF.cluster, BACKEND)
 
-    # Commands
-
-    def do_ping(self):
-        return {}
+    # Commands; they return the members of the answer, or None
 
     def do_arm(self, stage, skip=0):
         self.stages.arm(stage, skip)
-        return {}
 
     def do_go(self, stage):
         self.stages.go(stage)
-        return {}
 
     def do_advance(self, seconds):
         """Let time pass for the cache, but for those that wait already."""
         self._clock.shift += seconds
-        return {}
 
     def do_stats(self):
-        """Do what the service does from time to time."""
-        return {'stats': self._manager.driver.get_volume_stats(refresh=True)}
+        """Collect the statistics, and wait for the housekeeping."""
+        stats = self._manager.driver.get_volume_stats(refresh=True)
+        self._wait_for_housekeeping()
+        return {'stats': stats}
 
     def do_delete(self, volume_id):
         admin = context.get_admin_context()
         self._manager.delete_volume(
             admin, objects.Volume.get_by_id(admin, volume_id))
-        return {}
 
     def do_create(self, volume_id, image_id, project_id, size=1, age=0):
-        """Create a volume from an image; also one that failed elsewhere.
-
-        :param size: GiB
-        :param age: seconds since it was first asked for
-        :returns: how it ended; an error is in ``error``
-        """
+        """Create a volume from an image; also one that failed elsewhere."""
         ctxt = context.RequestContext(project_id, project_id,
                                       is_admin=False)
         volume = self._record(ctxt, volume_id, size, age)
@@ -224,34 +221,25 @@ class ServiceProcess(object):
             db.volume_update(admin, volume_id, values)
         return objects.Volume.get_by_id(ctxt, volume_id)
 
-    def _reschedule(self, ctxt, volume, **_unused):
-        self._rescheduled.add(volume.id)
-
 
 def _begin_at_once(connection):
-    """Take SQLite's lock for writing when a transaction begins.
-
-    Two that begin by reading and then write cannot wait for each other, so
-    that one of them fails at once. Otherwise a listener of oslo.db's begins
-    the transaction, unless it was begun.
-    """
+    """Take SQLite's lock for writing when a transaction begins."""
     if 'in_transaction' not in connection.info:
         connection.exec_driver_sql('BEGIN IMMEDIATE')
         connection.info['in_transaction'] = True
 
 
 def _prepare_host(host):
-    """Let the host be this machine, whose root we are."""
+    """Let the host be this machine, as root."""
     for privileged in privsep.sys_admin_pctxt, os_brick.privileged.default:
         privileged.set_client_mode(False)
-    # The limits on qemu-img cost a start of Python each time.
-    execute = utils.execute
-    utils.execute = (lambda *command, prlimit=None, **options:
-                     execute(*command, **options))
-    connector = volume_utils.brick_get_connector_properties
+    # Repeated probes, and the look for the properties of this host, cost most
+    # of the time of a fill.
+    utils.execute = base.CachedProbes(utils.execute).execute
     volume_utils.brick_get_connector_properties = (
-        lambda *args: dict(connector(*args), host=host,
-                           initiator='iqn.2026-01.org.example:' + host))
+        lambda *args, **kwargs: dict(
+            base.CONNECTOR, host=host,
+            initiator='iqn.2026-01.org.example:' + host))
     sqlalchemy.event.listen(sqlalchemy.Engine, 'begin', _begin_at_once)
 
 
@@ -264,11 +252,7 @@ def _configure(config_file):
 
 
 def run(descriptor, host, images, config_file, output, environment):
-    """Be one service until the other end of the line is closed.
-
-    :param descriptor: of the socket that is the line
-    :param output: file that gets what the process prints
-    """
+    """Be one service until the other end of the line is closed."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     with open(output, 'a') as target:
         os.dup2(target.fileno(), 1)
@@ -295,16 +279,18 @@ def _fork(control, request, descriptor):
         os._exit(0)
 
 
-def nursery():
-    """Fork services and reap them, as asked, until nobody can ask."""
+def serve_forks():
+    """Fork services and reap them, until the parent has ended."""
     # The hub of eventlet must not be there yet when a service is forked.
     plain_socket = patcher.original('socket')
     objects.register_all()
+    # Half of the time that a service would take to start.
+    orm.configure_mappers()
     control = plain_socket.socket(fileno=os.dup(0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     while True:
         message, descriptors, _flags, _address = plain_socket.recv_fds(
-            control, LARGEST_MESSAGE, 1)
+            control, MAX_MESSAGE_BYTES, 1)
         if not message:
             return
         request = json.loads(message)
@@ -317,4 +303,4 @@ def nursery():
 
 
 if __name__ == '__main__':
-    nursery()
+    serve_forks()

@@ -22,7 +22,7 @@ from cinder.tests.unit import test
 
 
 class ServicesTestCase(test.TestCase):
-    """Processes of their own, on one simulated cluster."""
+    """Services in their own processes, on one simulated cluster."""
 
     CLONE_SECONDS = 0.1
 
@@ -41,16 +41,13 @@ class ServicesTestCase(test.TestCase):
         return self.sim.cluster.volume_path(volume.volume_id)
 
     def holds(self, volume, data):
-        """Tell whether a volume begins with data, and is empty after."""
+        """Return whether a volume begins with data, and is empty after."""
         with open(self.path_of(volume), 'rb') as source:
             return (source.read(len(data)) == data and
                     not source.read(units.Mi).strip(b'\0'))
 
     def assert_made(self, answer, data):
-        """Check that a request has made its one volume, and whole.
-
-        :param answer: what the service said when it was done
-        """
+        """Check that a request has created its one volume completely."""
         self.assertEqual((None, 'available', False), (
             answer['error'], answer['status'], answer['rescheduled']))
         volume, = self.volumes('UUID-' + answer['volume_id'])

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Places in a request at which a service process can be made to wait."""
+"""Stages of a request at which a service process can be made to wait."""
 
 import functools
 import os
@@ -18,16 +18,16 @@ import threading
 
 from cinder.image import image_utils
 from cinder.tests.element_simulator import local_attach
-from cinder.volume.drivers.solidfire_template_cache import clones
-from cinder.volume.drivers.solidfire_template_cache import element
-from cinder.volume.drivers.solidfire_template_cache import filler
-from cinder.volume.drivers.solidfire_template_cache import store
+from cinder.volume.drivers.solidfire_template_cache.clones import scheduler
+from cinder.volume.drivers.solidfire_template_cache.element import client
+from cinder.volume.drivers.solidfire_template_cache.templates import filler
+from cinder.volume.drivers.solidfire_template_cache.templates import store
 
 DOWNLOAD = 'download'
 CONVERT = 'convert'
 
-# In the order in which a first request comes to them. Those of download and
-# conversion are in the middle, with half of the data written.
+# In the order of a first request. Download and conversion wait in the middle,
+# with half of the data written.
 BEFORE = {
     'fill': (filler.TemplateFiller, 'fill'),
     'verify': (image_utils, 'qemu_img_info'),
@@ -35,26 +35,21 @@ BEFORE = {
     'attach': (local_attach.SolidFireDriver, '_attach_volume'),
     'detach': (local_attach.SolidFireDriver, '_detach_volume'),
     'publish': (store.TemplateStore, 'publish'),
-    'clone': (clones.CloneScheduler, 'clone'),
-    'retire': (store.TemplateStore, 'retire'),
+    'clone': (scheduler.CloneScheduler, 'clone'),
 }
 AFTER = {
     'created': (store.TemplateStore, 'create'),
     'attached': (local_attach.SolidFireDriver, '_attach_volume'),
     'converted': (image_utils, 'fetch_to_raw'),
     'published': (store.TemplateStore, 'publish'),
-    'cloning': (element.ElementClient, 'clone_volume'),
-    'cloned': (clones.CloneScheduler, 'clone'),
-    'retired': (store.TemplateStore, 'retire'),
+    'cloning': (client.ElementClient, 'clone_volume'),
+    'cloned': (scheduler.CloneScheduler, 'clone'),
 }
 NAMES = (DOWNLOAD, CONVERT, *BEFORE, *AFTER)
 
 
 class Stages(object):
-    """Waits at the stages that it was told to.
-
-    :param announce: called with a stage's name before the wait begins
-    """
+    """Waits at the stages that are armed."""
 
     def __init__(self, announce):
         self._announce = announce
@@ -62,27 +57,20 @@ class Stages(object):
         self._armed = {}
 
     def arm(self, stage, skip=0):
-        """Wait at a stage, once; let the first ones pass.
-
-        :raises ValueError: for a stage that there is not
-        """
+        """Wait at a stage, once."""
         if stage not in NAMES:
-            raise ValueError('no stage is named %s' % stage)
+            raise ValueError('unknown stage %s' % stage)
         with self._lock:
             self._armed[stage] = [skip, threading.Event()]
 
     def go(self, stage):
-        """Let whoever waits at a stage go on, or whoever comes to it."""
+        """End the wait at a stage, or disarm it."""
         with self._lock:
             _skip, go_ahead = self._armed.pop(stage)
         go_ahead.set()
 
-    def armed(self, stage):
-        with self._lock:
-            return stage in self._armed
-
     def reach(self, stage):
-        """Wait here if so told."""
+        """Wait here if the stage is armed."""
         with self._lock:
             skip, go_ahead = self._armed.get(stage, (None, None))
             if go_ahead is None or skip < 0:
@@ -93,27 +81,22 @@ class Stages(object):
         self._announce(stage)
         go_ahead.wait()
 
-    # Putting them in place
-
     def install(self):
         """Wrap the functions that the stages are named after."""
         for stage, (owner, name) in BEFORE.items():
-            self._wrap(owner, name, before=functools.partial(
-                self.reach, stage))
+            self._wrap(owner, name, before=stage)
         for stage, (owner, name) in AFTER.items():
-            self._wrap(owner, name, after=functools.partial(
-                self.reach, stage))
+            self._wrap(owner, name, after=stage)
         self._wrap_conversion()
 
-    @staticmethod
-    def _wrap(owner, name, before=lambda: None, after=lambda: None):
+    def _wrap(self, owner, name, before=None, after=None):
         wrapped = getattr(owner, name)
 
         @functools.wraps(wrapped)
         def wrapper(*args, **kwargs):
-            before()
+            self.reach(before)
             result = wrapped(*args, **kwargs)
-            after()
+            self.reach(after)
             return result
 
         setattr(owner, name, wrapper)
@@ -123,16 +106,14 @@ class Stages(object):
 
         @functools.wraps(wrapped)
         def wrapper(context, image_service, image_id, dest, *args, **kwargs):
-            if self.armed(CONVERT):
+            with self._lock:
+                is_armed = CONVERT in self._armed
+            if is_armed:
                 path = image_service.temp_images.get(context, image_id)
-                _copy_half(path, dest)
+                with open(path, 'rb') as source, open(dest, 'r+b') as target:
+                    target.write(source.read(os.path.getsize(path) // 2))
                 self.reach(CONVERT)
             return wrapped(context, image_service, image_id, dest, *args,
                            **kwargs)
 
         image_utils.fetch_to_raw = wrapper
-
-
-def _copy_half(path, dest):
-    with open(path, 'rb') as source, open(dest, 'r+b') as target:
-        target.write(source.read(os.path.getsize(path) // 2))

@@ -18,8 +18,12 @@ image; nothing wrong is cached, nothing is left, and once all is well again
 the next request is served.
 """
 
+import copy
+import dataclasses
 import errno
+import itertools
 import os
+import typing
 import urllib.error
 
 from glanceclient import exc as glance_exc
@@ -27,252 +31,289 @@ import requests
 import urllib3
 
 from cinder import exception
-from cinder.tests.functional.solidfire_template_cache import failing_images
-from cinder.tests.functional.solidfire_template_cache import paths
+from cinder.tests.functional.solidfire_template_cache import scenarios
 from cinder.tests.unit import fake_constants as fake
+from cinder.tests.unit.volume.drivers.solidfire_template_cache import fixtures
 
-STAGES = failing_images.STAGES
+STAGES = ('before the first check', 'before the download',
+          'during the download', 'before the second check')
+"""A fill shows the image, downloads it, and shows it again."""
+
+CHECKS = STAGES[0], STAGES[3]
 
 FAILURES = {
-    'unreachable': lambda: exception.GlanceConnectionFailed(reason='no way'),
-    'unreachable, raw': lambda: glance_exc.CommunicationError('no way'),
-    'no endpoint': lambda: glance_exc.EndpointNotFound('image'),
-    'not found': lambda: exception.ImageNotFound(image_id='it'),
-    'not authorized': lambda: exception.ImageNotAuthorized(image_id='it'),
-    'download failed': lambda: exception.ImageDownloadFailed(
+    'unreachable': exception.GlanceConnectionFailed(reason='no route'),
+    'unreachable, raw': glance_exc.CommunicationError('no route'),
+    'no endpoint': glance_exc.EndpointNotFound('image'),
+    'not found': exception.ImageNotFound(image_id='it'),
+    'not authorized': exception.ImageNotAuthorized(image_id='it'),
+    'download failed': exception.ImageDownloadFailed(
         image_href='it', reason='no data'),
-    'unavailable': lambda: glance_exc.HTTPServiceUnavailable(),
-    'broken': lambda: glance_exc.HTTPInternalServerError(),
-    'too many requests': lambda: glance_exc.HTTPOverLimit(),
-    'gone': lambda: glance_exc.HTTPNotFound(),
-    'reset': lambda: ConnectionResetError(errno.ECONNRESET, 'reset'),
-    'timed out': lambda: TimeoutError('timed out'),
-    'cut off': lambda: requests.exceptions.ChunkedEncodingError('cut'),
-    'cut off, raw': lambda: urllib3.exceptions.IncompleteRead(10, 20),
-    'wrong checksum': lambda: OSError(errno.EPIPE, 'Corrupt image download'),
-    'no space': lambda: OSError(errno.ENOSPC, 'No space left on device'),
-    'read error': lambda: OSError(errno.EIO, 'Input/output error'),
-    'no proxy': lambda: urllib.error.URLError('no proxy'),
-    'unforeseen': lambda: KeyError('size'),
+    'unavailable': glance_exc.HTTPServiceUnavailable(),
+    'broken': glance_exc.HTTPInternalServerError(),
+    'too many requests': glance_exc.HTTPOverLimit(),
+    'gone': glance_exc.HTTPNotFound(),
+    'reset': ConnectionResetError(errno.ECONNRESET, 'reset'),
+    'timed out': TimeoutError('timed out'),
+    'cut off': requests.exceptions.ChunkedEncodingError('cut'),
+    'cut off, raw': urllib3.exceptions.IncompleteRead(10, 20),
+    'wrong checksum': OSError(errno.EPIPE, 'Corrupt image download'),
+    'no space': OSError(errno.ENOSPC, 'No space left on device'),
+    'read error': OSError(errno.EIO, 'Input/output error'),
+    'no proxy': urllib.error.URLError('no proxy'),
+    'unexpected': KeyError('size'),
 }
 
 WRONG_METADATA = {
     'none': lambda metadata: None,
     'text': lambda metadata: 'an image',
     'empty': lambda metadata: {},
-    'no size': lambda metadata: dict(metadata, size=None),
-    'size is text': lambda metadata: dict(metadata, size='many bytes'),
-    'size is negative': lambda metadata: dict(metadata, size=-1),
-    'virtual size is a list': lambda metadata: dict(metadata,
-                                                    virtual_size=[1]),
-    'virtual size is 1 TiB': lambda metadata: dict(metadata,
-                                                   virtual_size=2 ** 40),
-    'other id': lambda metadata: dict(metadata, id=fake.IMAGE3_ID),
-    'no time': lambda metadata: dict(metadata, updated_at=None),
-    'time is a number': lambda metadata: dict(metadata, updated_at=1.5),
-    'no hash': lambda metadata: dict(metadata, os_hash_value=None,
-                                     checksum=None),
-    'other hash': lambda metadata: dict(metadata, os_hash_value='0' * 128),
-    'other size': lambda metadata: dict(metadata, size=17),
-    'properties are text': lambda metadata: dict(metadata, properties='no'),
+}
+WRONG_METADATA.update({
+    name: lambda metadata, members=members: dict(metadata, **members)
+    for name, members in {
+        'no size': {'size': None},
+        'size is text': {'size': 'many bytes'},
+        'size is negative': {'size': -1},
+        'virtual size is a list': {'virtual_size': [1]},
+        'virtual size is 1 TiB': {'virtual_size': 2 ** 40},
+        'other id': {'id': fake.SNAPSHOT_ID},
+        'no time': {'updated_at': None},
+        'time is a number': {'updated_at': 1.5},
+        'no hash': {'os_hash_value': None, 'checksum': None},
+        'other hash': {'os_hash_value': '0' * 128},
+        'other size': {'size': 17},
+        'properties are text': {'properties': 'no'}}.items()})
+
+WITHDRAWN = {
+    'deactivated': {'status': 'deactivated'},
+    'deleted': {'status': 'deleted'},
+    'pending delete': {'status': 'pending_delete'},
+    'queued': {'status': 'queued'},
+    'private': {'visibility': 'private'},
+    'shared only': {'visibility': 'shared'},
+    'encrypted': {'properties': {'cinder_encryption_key_id': 'x'}},
+    'compressed': {'container_format': 'compressed'},
+}
+
+EDITS = {'tag': {}, 'name': {'name': 'another name'}}
+CONTENTS = {'longer': b'another' * 1000, 'shorter': b'other' * 100}
+DELAYS = {'%s s' % seconds: seconds for seconds in (30, 3600, 86400)}
+
+HASHES = {
+    'all hashes': {},
+    'only a checksum': {'os_hash_algo': None, 'os_hash_value': None},
+    'no hash': {'os_hash_algo': None, 'os_hash_value': None,
+                'checksum': None},
 }
 
 
-class GlanceFaults(object):
-    """All that can happen; a path that fills a template derives from it."""
+@dataclasses.dataclass
+class Plan(object):
+    """What happens once, at one stage of a fill."""
 
-    KEEPS_TEMPLATE = False
+    stage: typing.Optional[str] = None
+    act: typing.Optional[typing.Callable] = None
+    shown: int = 0
+    happened: int = 0
+
+    def reach(self, stage):
+        if stage == self.stage and not self.happened:
+            self.happened += 1
+            self.act()
+
+
+class FailingImages(fixtures.ImageService):
+    """An Image service that follows a plan."""
+
+    def __init__(self):
+        super().__init__()
+        self.plans = [Plan()]
+
+    def plan(self, *args):
+        """Set what happens, or that nothing does; return the plan."""
+        self.plans[0] = Plan(*args)
+        return self.plans[0]
+
+    def show(self, context, image_id):
+        plan = self.plans[0]
+        plan.shown += 1
+        plan.reach(STAGES[0] if plan.shown == 1 else STAGES[3])
+        return copy.deepcopy(self.images[image_id][0])
+
+    def download(self, context, image_id, data=None):
+        plan = self.plans[0]
+        plan.reach(STAGES[1])
+        content = self.images[image_id][1]
+        self.downloads.append(image_id)
+        data.write(content[:len(content) // 2])
+        plan.reach(STAGES[2])
+        data.write(content[len(content) // 2:])
+
+
+class GlanceFaults(object):
+    """All that can happen; a scenario with a fill is mixed in."""
+
+    EACH_STAGE = True
 
     def setUp(self):
         super().setUp()
-        self.images = failing_images.FailingImages()
+        self.images = FailingImages()
         # As it is on a host that has once downloaded an image.
-        os.makedirs(os.path.join(self.state, 'conversion'))
+        os.makedirs(self.conversion_dir)
 
     def begin(self):
-        self.images.calm()
-        request = super().begin()
-        self.images.calm()
-        return request
+        self.images.plan()
+        self.image, self.volume = super().begin()
+        self.record = copy.deepcopy(self.images.images[self.image['id']])
 
     def run_stages(self, check, things, stages=STAGES):
-        self.run_cases([('%s, %s' % (name, stage), check, stage, thing)
-                        for name, thing in things.items()
-                        for stage in stages])
+        turns = itertools.cycle(stages)
+        self.run_cases([
+            ('%s, %s' % (name, stage), check, stage, thing)
+            for name, thing in things.items()
+            for stage in (stages if self.EACH_STAGE else [next(turns)])])
 
-    def check_recovery(self, image, volume):
-        """Check that nothing is left, and that all is well from now on."""
-        self.assertEqual([], self.debris(volume))
-        self.assert_no_debris()
-        self.check_normal_path(volume)
-        self.images.calm()
-        # An answer about the image itself is not asked for again so soon.
-        self.clock.advance(601)
-        self.check_next_requests(image)
+    def request_while(self, stage, act):
+        """Request the volume; something happens at a stage."""
+        plan = self.images.plan(stage, act)
+        result = self.clone(self.image, self.volume)
+        self.assertEqual(1, plan.happened)
+        return result
 
-    def check_any(self, image, volume, result):
+    def show_as(self, metadata):
+        """Let the Image service show other metadata."""
+        self.images.images[self.image['id']] = (metadata, self.record[1])
+
+    def restore_image(self):
+        self.images.images[self.image['id']] = copy.deepcopy(self.record)
+
+    def check_any(self, result):
         """Check for the right volume, or a fallback without traces."""
-        self.assertEqual(1, self.images.happened)
         if result[1]:
-            self.check_success(volume, result)
+            self.check_success(self.volume, result)
         else:
-            self.check_fallback(image, volume, result)
-            self.check_recovery(image, volume)
+            self.check_refused(result)
+
+    def check_refused(self, result, image=None):
+        """Check for a fallback, and that the next requests are served."""
+        self.check_fallback(self.image, self.volume, result)
+        self.assertEqual([], self.leftovers(self.volume))
+        self.assertEqual([], self.conversion_files())
+        self.check_image_download(self.volume)
+        self.images.plan()
+        # A refusal of the image itself is not reconsidered so soon.
+        self.clock.advance(601)
+        self.check_next_requests(image or self.image)
 
     # The service fails
 
-    def test_each_failure_at_each_stage(self):
+    def test_service_fails(self):
         self.run_stages(self.check_failure, FAILURES)
 
     def check_failure(self, stage, failure):
         def fail():
-            raise failure()
+            raise copy.copy(failure)
 
-        image, volume = self.begin()
-        self.images.happen(stage, fail)
-        result = self.clone(image, volume)
-        self.assertEqual((None, False), result)
-        self.check_any(image, volume, result)
+        self.begin()
+        self.check_refused(self.request_while(stage, fail))
 
-    def test_slow_service_serves(self):
-        self.run_stages(self.check_slow, {
-            '%s s' % seconds: seconds for seconds in (30, 3600, 86400)})
+    def test_service_is_slow(self):
+        self.run_stages(self.check_slow, DELAYS)
 
     def check_slow(self, stage, seconds):
-        image, volume = self.begin()
-        self.images.happen(stage, lambda: self.clock.advance(seconds))
-        self.check_success(volume, self.clone(image, volume))
-        self.assertEqual(1, self.images.happened)
-        self.check_next_requests(image)
+        self.begin()
+        self.check_success(self.volume, self.request_while(
+            stage, lambda: self.clock.advance(seconds)))
+        self.check_next_requests(self.image)
 
-    # The data are not those that were announced
+    # The data or the metadata are wrong
 
-    def test_data_cut_off_without_an_error(self):
+    def test_data_ends_early_without_an_error(self):
         self.run_cases([
             ('%s of the data, %s' % (part, name), self.check_cut, part,
              members)
-            for part in (0, 0.3, 0.999)
-            for name, members in {
-                'known hash': {}, 'only a checksum': {
-                    'os_hash_algo': None, 'os_hash_value': None},
-                'no hash': {'os_hash_algo': None, 'os_hash_value': None,
-                            'checksum': None}}.items()])
+            for part in (0, 0.3, 0.999) for name, members in HASHES.items()])
 
     def check_cut(self, part, members):
-        image, volume = self.begin()
-        metadata, data = self.images.images[image['id']]
+        self.begin()
+        metadata, data = self.record
         metadata.update(members)
-        image.update(members)
-        self.images.images[image['id']] = (
+        self.image.update(members)
+        self.images.images[self.image['id']] = (
             metadata, data[:int(part * len(data))])
-        result = self.clone(image, volume)
-        self.check_fallback(image, volume, result)
-        self.images.images[image['id']] = (metadata, data)
-        self.check_recovery(image, volume)
+        result = self.clone(self.image, self.volume)
+        self.restore_image()
+        self.check_refused(result)
 
-    # Metadata make no sense
-
-    def test_wrong_metadata_at_each_look(self):
-        self.run_stages(self.check_metadata, WRONG_METADATA,
-                        (STAGES[0], STAGES[3]))
+    def test_metadata_is_wrong(self):
+        self.run_stages(self.check_metadata, WRONG_METADATA, CHECKS)
 
     def check_metadata(self, stage, change):
-        image, volume = self.begin()
-        metadata, data = self.images.images[image['id']]
-
-        def answer_otherwise():
-            self.images.images[image['id']] = (change(metadata), data)
-
-        self.images.happen(stage, answer_otherwise)
-        result = self.clone(image, volume)
-        self.images.images[image['id']] = (metadata, data)
-        self.check_any(image, volume, result)
+        self.begin()
+        result = self.request_while(
+            stage, lambda: self.show_as(change(self.record[0])))
+        self.restore_image()
+        self.check_any(result)
 
     # The image changes
 
-    def test_image_not_to_be_had_any_more(self):
-        self.run_stages(self.check_withdrawn, {
-            'deactivated': {'status': 'deactivated'},
-            'deleted': {'status': 'deleted'},
-            'pending delete': {'status': 'pending_delete'},
-            'queued': {'status': 'queued'},
-            'made private': {'visibility': 'private'},
-            'shared only': {'visibility': 'shared'},
-            'encrypted': {'properties': {'cinder_encryption_key_id': 'x'}},
-            'compressed': {'container_format': 'compressed'}})
+    def test_image_is_withdrawn(self):
+        self.run_stages(self.check_withdrawn, WITHDRAWN)
 
     def check_withdrawn(self, stage, members):
-        image, volume = self.begin()
-        self.images.happen(stage, lambda: self.images.images[
-            image['id']][0].update(members))
-        before = dict(self.images.images[image['id']][0])
-        result = self.clone(image, volume)
-        self.assertEqual((None, False), result)
-        self.images.images[image['id']][0].update(
-            {key: before[key] for key in members})
-        self.check_any(image, volume, result)
+        self.begin()
+        result = self.request_while(
+            stage, lambda: self.show_as(dict(self.record[0], **members)))
+        self.restore_image()
+        self.check_refused(result)
 
-    def test_image_made_private_after_the_last_look(self):
-        image, volume = self.begin()
-        self.check_success(volume, self.clone(image, volume))
-        image['visibility'] = 'private'
-        self.assertEqual((None, False), self.clone(image))
-        self.assertEqual([], self.warnings.messages)
+    def test_image_becomes_private_after_the_fill(self):
+        self.begin()
+        self.check_success(self.volume, self.clone(self.image, self.volume))
+        self.image['visibility'] = 'private'
+        self.assertEqual((None, False), self.clone(self.image))
+        self.assertEqual([], self.log.warnings)
 
-    def test_image_deleted(self):
+    def test_image_is_deleted(self):
         self.run_stages(self.check_deleted, {'deleted': None})
 
     def check_deleted(self, stage, _nothing):
-        image, volume = self.begin()
-        record = self.images.images[image['id']]
-
         def delete():
-            self.images.images[image['id']] = None
-            raise exception.ImageNotFound(image_id=image['id'])
+            self.images.images[self.image['id']] = None
+            raise exception.ImageNotFound(image_id=self.image['id'])
 
-        self.images.happen(stage, delete)
-        result = self.clone(image, volume)
-        self.images.images[image['id']] = record
-        self.assertEqual((None, False), result)
-        self.check_any(image, volume, result)
+        self.begin()
+        result = self.request_while(stage, delete)
+        self.restore_image()
+        self.check_refused(result)
 
-    def test_image_edited(self):
-        self.run_stages(self.check_edited, {'a tag': {}, 'its name': {
-            'name': 'another name'}})
+    def test_image_is_edited(self):
+        self.run_stages(self.check_edited, EDITS)
 
     def check_edited(self, stage, members):
-        image, volume = self.begin()
-        self.images.happen(stage, lambda: self.images.touch(
-            image['id'], 60, **members))
-        result = self.clone(image, volume)
-        edited = self.images.show(None, image['id'])
-        if stage != STAGES[0]:
-            self.assertIs(True, result[1])
-        self.check_any(edited, volume, result)
+        self.begin()
+        result = self.request_while(stage, lambda: self.images.touch(
+            self.image['id'], 60, **members))
+        self.check_success(self.volume, result)
         # The data are the same.
-        downloads = len(self.images.downloads)
-        self.check_next_requests(edited)
-        self.assertEqual(downloads, len(self.images.downloads))
+        self.check_next_requests(self.images.show(None, self.image['id']))
+        self.assertEqual(1, len(self.images.downloads))
 
-    def test_image_replaced(self):
-        self.run_stages(self.check_replaced, {
-            'longer': b'another' * 1000, 'shorter': b'other' * 100})
+    def test_image_is_replaced(self):
+        self.run_stages(self.check_replaced, CONTENTS)
 
     def check_replaced(self, stage, data):
-        image, volume = self.begin()
-        self.images.happen(stage, lambda: self.images.replace(
-            image['id'], data, 60))
-        result = self.clone(image, volume)
-        self.assertEqual((None, False), result)
-        self.check_fallback(image, volume, result)
+        self.begin()
+        result = self.request_while(stage, lambda: self.images.replace(
+            self.image['id'], data, 60))
         self.data = data
-        newer = self.images.show(None, image['id'])
-        self.check_recovery(newer, volume)
+        self.check_refused(result, self.images.show(None, self.image['id']))
 
 
-class FirstFillTestCase(GlanceFaults, paths.FirstRequest):
+class FirstFillTestCase(GlanceFaults, scenarios.FirstRequest):
     pass
 
 
-class RefillTestCase(GlanceFaults, paths.Refill):
-    pass
+class RefillTestCase(GlanceFaults, scenarios.Refill):
+    EACH_STAGE = False

@@ -10,97 +10,130 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Accounts on the cluster: found or created, and remembered."""
+"""Accounts on the cluster: looked up or created, and cached."""
 
 import string
 import threading
+from typing import MutableMapping
+from typing import Optional
 
+import cachetools
 from oslo_log import log as logging
 
 from cinder import exception
 from cinder.i18n import _
-from cinder.volume.drivers.solidfire_template_cache import errors
+from cinder.volume.drivers.solidfire_template_cache import clock as clock_mod
+from cinder.volume.drivers.solidfire_template_cache.element import client
+from cinder.volume.drivers.solidfire_template_cache.element import errors
+from cinder.volume.drivers.solidfire_template_cache.element import models
+from cinder.volume.drivers.solidfire_template_cache import exceptions
 from cinder.volume import volume_utils
 
 LOG = logging.getLogger(__name__)
 
-# As the stock driver has them, since both make the same tenants' accounts.
+# As in the stock driver, since both create the accounts of projects.
 _SECRET_LENGTH = 12
 _SECRET_SYMBOLS = (string.ascii_uppercase + string.digits,)
 
+_MAX_CACHED = 4096
 
-def get_or_create(client, name):
-    """Return the account of that name, made when it is missing.
+# Seconds for which an account that refused a volume counts as full: volumes
+# that are deleted meanwhile make it usable again.
+_FULL_SECONDS = 600
 
-    :param client: an :class:`element.ElementClient`
-    :rtype: wire.Account
-    :raises errors.ElementError: when the cluster fails
+
+def get_or_create(element_client: client.ElementClient,
+                  name: str) -> models.Account:
+    """Return the account of a name, which is created if it does not exist.
+
+    :raises errors.ElementError: a call failed
     """
-    account = client.get_account(name)
+    account = element_client.get_account(name)
     if account:
         return account
     try:
-        client.add_account(name, volume_utils.generate_password(
+        element_client.add_account(name, volume_utils.generate_password(
             length=_SECRET_LENGTH, symbolgroups=_SECRET_SYMBOLS))
         LOG.info('Created SolidFire account %s.', name)
     except errors.AlreadyExists:
-        # Another host was first, or the reply to our own was lost.
-        LOG.debug('SolidFire account %s was made meanwhile.', name)
-    account = client.get_account(name)
+        # Another host was first, or the reply to this request was lost.
+        LOG.debug('SolidFire account %s already exists.', name)
+    account = element_client.get_account(name)
     if account is None:
         raise exception.VolumeBackendAPIException(
-            data=_('SolidFire account %s is gone right after it was made')
-            % name)
+            data=_('SolidFire account %s does not exist after it was '
+                   'created') % name)
     return account
 
 
 class TenantAccounts(object):
-    """The accounts that own tenants' volumes.
+    """The accounts that own the volumes of projects.
 
-    What is remembered is a hint: :meth:`forget` drops it when a call that
-    relied on it fails. CHAP secrets that an operator changes meanwhile do
-    no harm, for the stock driver reads them anew at every attachment.
+    What is cached is a hint: :meth:`forget` and :meth:`mark_full` correct it
+    when a call that relied on it fails. CHAP secrets that an operator
+    changes meanwhile do no harm, for the stock driver reads them again at
+    every attachment.
 
-    :param client: an :class:`element.ElementClient`
-    :param most_volumes: volumes to put into one account at the most
+    :param max_volumes: number of volumes that one account can hold
     """
 
-    def __init__(self, client, most_volumes):
-        self._client = client
-        self._most_volumes = most_volumes
+    def __init__(self, element_client: client.ElementClient, max_volumes: int,
+                 clock: clock_mod.SystemClock) -> None:
+        self._client = element_client
+        self._max_volumes = max_volumes
         self._lock = threading.Lock()
-        self._known = {}
+        # Guarded by the lock: by name, an account and the number of volumes
+        # that it can still take; the ids of accounts that are full.
+        self._cached: MutableMapping[str, tuple[models.Account, int]] = (
+            cachetools.LRUCache(_MAX_CACHED))
+        self._full: MutableMapping[int, bool] = cachetools.TTLCache(
+            _MAX_CACHED, _FULL_SECONDS, timer=clock.monotonic)
 
-    def recall(self, name):
-        """Return the remembered account with room for a volume, or None."""
-        with self._lock:
-            account, room = self._known.get(name, (None, 0))
-            if room < 1:
-                return None
-            self._known[name] = (account, room - 1)
-            return account
+    def get(self, name: str) -> models.Account:
+        """Return the account that is to own a new volume.
 
-    def find(self, name):
-        """Ask the cluster for the account to put a new volume into.
+        When the account of the name is full, a second account is used, with
+        an underscore appended to its name, as in the stock driver.
 
-        When the tenant's account is full a second one serves, named like
-        the first with an underscore behind, as in the stock driver.
-
-        :raises errors.ElementError: when the cluster fails
+        :param name: name of the project's account
+        :raises exceptions.AccountsFull: both accounts are full
+        :raises errors.ElementError: a call failed
         """
-        account = get_or_create(self._client, name)
-        if account.volume_count >= self._most_volumes:
-            account = get_or_create(self._client, name + '_')
-        room = self._most_volumes - account.volume_count
-        if room < 1:
-            raise errors.TemplateCacheError(
-                reason=_('the SolidFire accounts %s and its second are full')
-                % name)
-        with self._lock:
-            self._known[name] = (account, room - 1)
-        return account
+        account = self._get_cached(name)
+        if account is not None:
+            return account
+        for account_name in (name, name + '_'):
+            account = get_or_create(self._client, account_name)
+            left = self._max_volumes - account.volume_count
+            with self._lock:
+                if left >= 1 and account.id not in self._full:
+                    self._cached[name] = (account, left - 1)
+                    return account
+        raise exceptions.AccountsFull(name=name)
 
-    def forget(self, name):
-        """Drop what is remembered of an account."""
+    def mark_full(self, account: models.Account) -> None:
+        """Record that the cluster refused another volume in an account.
+
+        Other hosts put volumes into the same account, so that it can be full
+        before this process has counted as many.
+        """
         with self._lock:
-            self._known.pop(name, None)
+            self._full[account.id] = True
+
+    def unmark_full(self, account: models.Account) -> None:
+        """Take back :meth:`mark_full`: the refusal had another cause."""
+        with self._lock:
+            self._full.pop(account.id, None)
+
+    def forget(self, name: str) -> None:
+        """Remove an account from the cache."""
+        with self._lock:
+            self._cached.pop(name, None)
+
+    def _get_cached(self, name: str) -> Optional[models.Account]:
+        with self._lock:
+            account, left = self._cached.pop(name, (None, 0))
+            if account is None or left < 1 or account.id in self._full:
+                return None
+            self._cached[name] = (account, left - 1)
+            return account

@@ -13,31 +13,34 @@
 """Time as the cache uses it, in one object that a test can replace."""
 
 import datetime
+import threading
 import time
+
+from oslo_utils import timeutils
 
 
 class SystemClock(object):
     """The time of this machine.
 
-    Only plain ``time`` and ``threading`` primitives are used, which work
-    with native threads and are patched where eventlet runs the service.
+    Only ``time`` and ``threading`` primitives are used: they work with
+    native threads, and are patched where eventlet runs the service.
     """
 
-    def monotonic(self):
+    def monotonic(self) -> float:
         """Return seconds since some fixed point, never going back."""
         return time.monotonic()
 
-    def now(self):
+    def now(self) -> datetime.datetime:
         """Return the date and time, as an aware datetime in UTC.
 
         Unlike :meth:`monotonic` it may jump, and differ between hosts.
         """
-        return datetime.datetime.now(datetime.timezone.utc)
+        return timeutils.utcnow(with_timezone=True)
 
-    def sleep(self, seconds):
+    def sleep(self, seconds: float) -> None:
         """Block the calling thread for a number of seconds."""
         time.sleep(seconds)
 
-    def wait(self, condition, seconds):
-        """Wait on a held ``threading.Condition`` for at most seconds."""
+    def wait(self, condition: threading.Condition, seconds: float) -> None:
+        """Wait for a notification of a held condition, at most seconds."""
         condition.wait(seconds)

@@ -12,8 +12,13 @@
 
 """Configuration options of the template cache."""
 
+import re
+from typing import Optional
+
 from oslo_config import cfg
 
+from cinder import exception
+from cinder.i18n import _
 from cinder.volume import configuration
 
 template_cache_opts = [
@@ -22,71 +27,103 @@ template_cache_opts = [
         default=False,
         help='Create bootable volumes by cloning a template volume that '
              'holds the image, instead of downloading and converting the '
-             'image each time. The first request for an image fills its '
-             'template on the cluster; the following ones are clones and '
-             'take seconds. Applies to images that are public or community, '
-             'or owned by the project that asks, and whose virtual size is '
-             'known to the Image service. Whenever the cache cannot serve a '
-             'request, the volume is created the normal way. When False, '
-             'the driver behaves exactly as the standard SolidFire driver.'),
+             'image for each volume. The first request for an image fills '
+             'its template volume on the cluster; later requests clone it, '
+             'which takes seconds. Applies to images that are public or '
+             'community, or owned by the project of the volume, and whose '
+             'virtual size is known to the Image service. Whenever the '
+             'cache cannot serve a request, the volume is created from '
+             'Cinder\'s image download. When False, the driver behaves '
+             'exactly as the standard SolidFire driver.'),
     cfg.StrOpt(
         'sf_template_account_name',
         default='openstack-vtemplate',
         max_length=64,
         help='Name of the SolidFire account that owns the template volumes. '
-             'The account is created when it is first needed, and '
+             'The driver creates the account when it is first needed. '
              'sf_account_prefix applies to it as to every other account, '
-             'unless that is "hostname", since templates are for all hosts. '
-             'All hosts that serve one cluster must use the same name, or '
-             'each keeps templates of its own. Change it only to tell '
-             'several clouds on one cluster apart; templates under the '
-             'former name then stay behind and have to be deleted by hand.'),
+             'except for the value "hostname", because all hosts share the '
+             'template volumes. The name with its prefix has 1 to 64 '
+             'letters, digits, hyphens, underscores and periods. All hosts '
+             'that serve one cluster must use the same name; otherwise each '
+             'fills its own template volumes. Change it only to separate '
+             'several clouds on one cluster. Template volumes of the '
+             'previous account are not removed and have to be deleted '
+             'manually.'),
     cfg.IntOpt(
         'sf_template_wait_timeout',
         default=1800,
         min=0,
-        help='Seconds that a request waits for the template of its image '
-             'while another request fills it. A request that waits longer '
-             'is served the normal way, with a warning in the log: it '
-             'downloads the image itself. Set it to more than the largest '
-             'image takes. With 0 nobody waits.'),
+        help='Time in seconds that a request waits while another request '
+             'fills the template volume of the same image. After that time '
+             'the request falls back to Cinder\'s image download, and a '
+             'warning is logged. Set it to more than the largest image '
+             'takes to download and convert. Set to 0 to disable waiting.'),
     cfg.IntOpt(
         'sf_template_max_count',
         default=200,
         min=0,
-        help='Most template volumes to keep on the cluster. To make room '
-             'for another one the least recently used goes, but none that '
-             'is being cloned. A fill that gets no room is left out, and '
-             'the volume is created the normal way. 0 is no limit of ours; '
-             'the cluster has 2000 volumes in one account as its own.'),
+        help='Maximum number of template volumes on the cluster. When it is '
+             'reached, the least recently used template volume that is not '
+             'being cloned is evicted. If none can be evicted, the request '
+             'falls back to Cinder\'s image download. Set to 0 for no '
+             'limit; the cluster itself allows 2000 volumes in one '
+             'account.'),
     cfg.IntOpt(
         'sf_template_max_gib',
         default=0,
         min=0,
-        help='Most GiB that all template volumes together may have, by '
-             'their sizes as volumes; what they take up on the cluster is '
-             'less, for it stores no zeros and nothing twice. Room is made '
-             'as for sf_template_max_count, and both limits hold when both '
-             'are set. 0 is no limit.'),
+        help='Maximum total size of all template volumes in GiB. Their '
+             'provisioned sizes count; they use less space on the cluster, '
+             'which does not store zeros and deduplicates. Template volumes '
+             'are evicted as for sf_template_max_count, and both limits '
+             'apply if both are set. Set to 0 for no limit.'),
     cfg.IntOpt(
         'sf_template_idle_days',
         default=30,
         min=0,
-        help='Days without a use after which a template volume is removed, '
-             'with the periodic statistics of the volume service. 0 keeps '
-             'them until other limits ask for their room.'),
+        help='Time in days after which housekeeping removes a template '
+             'volume that was not used. Set to 0 to keep unused template '
+             'volumes until another limit evicts them.'),
     cfg.IntOpt(
         'sf_template_min_free_percent',
         default=10,
         min=0,
         max=100,
-        help='Percentage of the cluster\'s block storage that must be free '
-             'for a template volume to be made. With less, images that have '
-             'a template are cloned as ever, and volumes of others are '
-             'created the normal way. 0 does not look.'),
+        help='Minimum percentage of the cluster\'s block storage that must '
+             'be free before a template volume is created. With less free '
+             'space, images that have a template volume are still cloned; '
+             'requests for other images fall back to Cinder\'s image '
+             'download. Set to 0 to disable the check.'),
 ]
 
+# GetLimits has accountNameLengthMin and Max of 1 and 64. That letters,
+# digits, '-' and '_' are valid is what CloudStack's SolidFire plugin relies
+# on. The period occurs in names with a host's name in them, which the
+# standard driver makes for "hostname".
+_ACCOUNT_NAME = re.compile(r'[A-Za-z0-9._-]{1,64}\Z')
 
-def list_opts():
-    """Give the options to oslo.config's sample and docs generators."""
+
+def check_account_name(name: str, full_name: Optional[str] = None) -> None:
+    """Check that the cluster accepts the name of the template account.
+
+    :param name: the value of ``sf_template_account_name``
+    :param full_name: the name with the prefix that applies to it
+    :raises exception.InvalidConfigurationValue: if it does not
+    """
+    if full_name is None:
+        full_name = name
+    if name and _ACCOUNT_NAME.match(full_name):
+        return
+    raise exception.InvalidConfigurationValue(
+        _('Value "%(value)s" is not valid for configuration option '
+          '"%(option)s": with sf_account_prefix the account name is '
+          '"%(full_name)s"; it must have 1 to 64 letters, digits, hyphens, '
+          'underscores or periods, and not be empty without the prefix.') % {
+              'value': name, 'option': 'sf_template_account_name',
+              'full_name': full_name})
+
+
+def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
+    """Return the options for oslo.config's sample and docs generators."""
     return [(configuration.SHARED_CONF_GROUP, template_cache_opts)]

@@ -10,162 +10,190 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Accounts: found, made, remembered, forgotten."""
+"""Accounts: looked up, created, cached, full."""
 
 import logging as std_logging
-
-import ddt
+from unittest import mock
 
 from cinder import exception
-from cinder.tests.unit.volume.drivers.solidfire_template_cache import clients
+from cinder.tests.unit import test
+from cinder.tests.unit.volume.drivers.solidfire_template_cache import fixtures
 from cinder.volume.drivers.solidfire_template_cache import accounts
-from cinder.volume.drivers.solidfire_template_cache import errors
+from cinder.volume.drivers.solidfire_template_cache.element import client
+from cinder.volume.drivers.solidfire_template_cache.element import errors
+from cinder.volume.drivers.solidfire_template_cache import exceptions
 
 
-@ddt.ddt
-class GetOrCreateTestCase(clients.ClientTestCase):
+class AccountsTestCase(test.TestCase):
+    """A client of a cluster that holds accounts by their name."""
+
+    def setUp(self):
+        super().setUp()
+        self.accounts = {}
+        self.client = mock.create_autospec(client.ElementClient,
+                                           instance=True)
+        self.client.get_account.side_effect = self.accounts.get
+        self.client.add_account.side_effect = self._add
+
+    def _add(self, name, secret):
+        if name in self.accounts:
+            raise errors.AlreadyExists('AddAccount', 'xDuplicateUsername',
+                                       'reason')
+        self.set_account(name, target_secret=secret, initiator_secret=secret)
+
+    def set_account(self, name, volume_count=0, **members):
+        self.accounts[name] = fixtures.account(
+            name=name, id=len(self.accounts) + 1, volume_count=volume_count,
+            **members)
+        return self.accounts[name]
+
+    def calls(self):
+        return [call[0] for call in self.client.method_calls]
+
+
+class GetOrCreateTestCase(AccountsTestCase):
 
     def get_or_create(self, name='tenant'):
         return accounts.get_or_create(self.client, name)
 
-    def test_get_or_create_on_an_empty_cluster(self):
-        log = clients.Log(self)
+    def test_get_or_create_exists(self):
+        account = self.set_account('tenant')
+        self.assertIs(account, self.get_or_create())
+        self.assertEqual(['get_account'], self.calls())
+
+    def test_get_or_create_does_not_exist(self):
+        # Launchpad bug 1414760: the first use creates the account.
+        log = self.useFixture(fixtures.LogCapture())
         account = self.get_or_create()
-        self.assertEqual(['GetAccountByName', 'AddAccount',
-                          'GetAccountByName'], self.sim.calls.methods)
-        [made] = self.sim.cluster.accounts.values()
-        self.assertEqual((made.account_id, 'tenant', 0), (
-            account.id, account.name, account.volume_count))
+        self.assertIs(self.accounts['tenant'], account)
         self.assertEqual(['Created SolidFire account tenant.'],
                          log.at(std_logging.INFO))
-        self.assertNotIn(made.target_secret, log.text)
-
-    def test_get_or_create_makes_secrets_as_the_stock_driver(self):
-        account = self.get_or_create()
+        # As the stock driver creates them; never logged.
         self.assertEqual(account.target_secret, account.initiator_secret)
         self.assertRegex(account.target_secret, r'\A[A-Z0-9]{12}\Z')
+        self.assertNotIn(account.target_secret, log.text)
         self.assertNotEqual(account.target_secret,
                             self.get_or_create('other').target_secret)
 
-    def test_get_or_create_when_there(self):
-        made = self.make_account()
-        self.sim.reset_calls()
-        self.assertEqual(made, self.get_or_create())
-        self.assertEqual(['GetAccountByName'], self.sim.calls.methods)
+    def test_get_or_create_another_host_is_first(self):
+        # Launchpad bug 1414760; also what a lost reply looks like.
+        self.client.get_account.side_effect = [
+            None, self.set_account('tenant')]
+        self.assertIs(self.accounts['tenant'], self.get_or_create())
+        self.assertEqual(1, len(self.accounts))
 
-    def test_get_or_create_when_another_host_is_first(self):
-        def be_first(*args):
-            self.mock_object(self.client, 'add_account', add_account)
-            self.make_account()
-            add_account(*args)
+    def test_get_or_create_lookup_fails(self):
+        # Change 7c6e41833: only xUnknownAccount means that there is none.
+        self.client.get_account.side_effect = errors.ApiError(
+            'GetAccountByName', 'xPermissionDenied', 'reason')
+        self.assertRaises(errors.ApiError, self.get_or_create)
+        self.client.add_account.assert_not_called()
 
-        add_account = self.client.add_account
-        self.mock_object(self.client, 'add_account', be_first)
-        account = self.get_or_create()
-        self.assertEqual(clients.SECRET, account.target_secret)
-        self.assertEqual(1, len(self.sim.cluster.accounts))
-
-    @ddt.data('before', 'after')
-    def test_get_or_create_whose_reply_is_lost(self, when):
-        self.sim.faults.add(method='AddAccount', drop=True, when=when)
-        self.assertEqual('tenant', self.get_or_create().name)
-        self.assertEqual(1, len(self.sim.cluster.accounts))
-
-    @ddt.data('xPermissionDenied', 'xNew', 'xDBConnectionLoss')
-    def test_get_or_create_makes_none_when_it_cannot_look(self, name):
-        # Only "unknown account" means that there is none.
-        self.sim.faults.add(method='GetAccountByName', error=name,
-                            times=None)
-        exc = self.assert_fails(errors.ApiError, self.get_or_create)
-        self.assertEqual(name, exc.name)
-        self.assertEqual({}, self.sim.cluster.accounts)
-
-    def test_get_or_create_that_is_refused(self):
-        self.sim.faults.add(method='AddAccount', error='xExceededLimit')
-        self.assert_fails(errors.ApiError, self.get_or_create)
-
-    def test_get_or_create_of_one_that_vanishes(self):
-        self.sim.faults.add(method='GetAccountByName', times=2,
-                            error='xUnknownAccount')
-        self.assert_fails(exception.VolumeBackendAPIException,
-                          self.get_or_create)
+    def test_get_or_create_fails(self):
+        refused = errors.LimitExceeded('AddAccount', 'xExceededLimit', '')
+        for effect, error_class in (
+                (refused, errors.LimitExceeded),
+                # It is gone again when it is looked up.
+                (None, exception.VolumeBackendAPIException)):
+            self.client.add_account.side_effect = effect
+            self.assertRaises(error_class, self.get_or_create)
 
 
-class TenantAccountsTestCase(clients.ClientTestCase):
+class TenantAccountsTestCase(AccountsTestCase):
 
-    MOST = 3
+    MAX_VOLUMES = 3
 
     def setUp(self):
         super().setUp()
-        self.tenants = accounts.TenantAccounts(self.client, self.MOST)
+        self.clock = fixtures.ManualClock()
+        self.tenants = accounts.TenantAccounts(self.client, self.MAX_VOLUMES,
+                                               self.clock)
 
-    def _fill(self, account, count):
-        for _i in range(count):
-            self.make_volume('v', account)
-        self.sim.reset_calls()
+    def assert_get(self, *names, name='tenant'):
+        """Check which accounts own the next volumes of a project."""
+        self.assertEqual(list(names),
+                         [self.tenants.get(name).name for _i in names])
 
-    def test_recall_what_was_never_found(self):
-        self.assertIsNone(self.tenants.recall('tenant'))
-        self.assertEqual([], self.sim.calls.methods)
+    def test_get_is_cached_until_the_account_is_full(self):
+        self.set_account('tenant', 1)
+        self.assert_get('tenant', 'tenant')
+        self.assertEqual(['get_account'], self.calls())
+        # Its room is used up, so it is looked up again.
+        self.set_account('tenant', 2)
+        self.assert_get('tenant')
+        self.assertEqual(['get_account'] * 2, self.calls())
 
-    def test_recall_what_was_found(self):
-        account = self.tenants.find('tenant')
-        self.sim.reset_calls()
-        self.assertIs(account, self.tenants.recall('tenant'))
-        self.assertEqual([], self.sim.calls.methods)
-        self.assertIsNone(self.tenants.recall('other'))
+    def test_get_first_account_full(self):
+        self.set_account('tenant', self.MAX_VOLUMES)
+        self.assert_get('tenant_', 'tenant_')
+        self.assertEqual(1, self.client.add_account.call_count)
+        self.assertEqual(['get_account'] * 2, self.calls()[:2])
 
-    def test_recall_until_the_account_is_full(self):
-        account = self.make_account()
-        self._fill(account, 1)
-        found = self.tenants.find('tenant')
-        self.assertEqual(1, found.volume_count)
-        # One place is taken, one was given by find, one is left.
-        self.assertEqual(found, self.tenants.recall('tenant'))
-        self.assertIsNone(self.tenants.recall('tenant'))
-        self.assertIsNone(self.tenants.recall('tenant'))
+    def test_get_second_account_has_one_place(self):
+        self.set_account('tenant', self.MAX_VOLUMES)
+        self.set_account('tenant_', self.MAX_VOLUMES - 1)
+        self.assert_get('tenant_')
+        # That was the last one; a place in the first is used again.
+        self.set_account('tenant', self.MAX_VOLUMES - 1)
+        self.assert_get('tenant')
 
-    def test_find_asks_each_time(self):
-        for _i in range(self.MOST):
-            self.tenants.find('tenant')
-        self.assertEqual(self.MOST,
-                         self.sim.calls.count('GetAccountByName') - 1)
-        self.assertEqual(1, self.sim.calls.count('AddAccount'))
-
-    def test_find_when_the_first_account_is_full(self):
-        self._fill(self.make_account(), self.MOST)
-        account = self.tenants.find('tenant')
-        self.assertEqual('tenant_', account.name)
-        self.assertIs(account, self.tenants.recall('tenant'))
-
-    def test_find_when_the_second_account_is_there(self):
-        self._fill(self.make_account(), self.MOST)
-        second = self.make_account('tenant_')
-        self._fill(second, self.MOST - 1)
-        found = self.tenants.find('tenant')
-        self.assertEqual(second.id, found.id)
-        # That was its last place.
-        self.assertIsNone(self.tenants.recall('tenant'))
-        self.assertEqual(['GetAccountByName'] * 2, self.sim.calls.methods)
-
-    def test_find_when_both_accounts_are_full(self):
-        self._fill(self.make_account(), self.MOST)
-        self._fill(self.make_account('tenant_'), self.MOST)
-        exc = self.assert_fails(errors.TemplateCacheError,
-                                self.tenants.find, 'tenant')
+    def test_get_both_accounts_full(self):
+        self.set_account('tenant', self.MAX_VOLUMES)
+        self.set_account('tenant_', self.MAX_VOLUMES + 1)
+        exc = self.assertRaises(exceptions.AccountsFull, self.tenants.get,
+                                'tenant')
         self.assertIn('tenant', str(exc))
-        self.assertIsNone(self.tenants.recall('tenant'))
 
-    def test_find_when_room_is_back_in_the_first_account(self):
-        self._fill(self.make_account(), self.MOST)
-        self.tenants.find('tenant')
-        self.client.remove_volume(self.on_cluster()[0])
-        self.assertEqual('tenant', self.tenants.find('tenant').name)
+    def test_mark_full(self):
+        # Other hosts filled the account, which this one had looked up.
+        first = self.tenants.get('tenant')
+        self.tenants.mark_full(first)
+        self.assert_get('tenant_', 'tenant_')
+        self.assert_get('other', name='other')
+
+    def test_unmark_full(self):
+        first = self.tenants.get('tenant')
+        self.tenants.mark_full(first)
+        self.tenants.unmark_full(first)
+        self.assertEqual(first, self.tenants.get('tenant'))
+
+    def test_mark_full_both_accounts(self):
+        for _i in range(2):
+            self.tenants.mark_full(self.tenants.get('tenant'))
+        for seconds in (0, 599):
+            self.clock.advance(seconds)
+            self.assertRaises(exceptions.AccountsFull, self.tenants.get,
+                              'tenant')
+        # Volumes may have been deleted meanwhile.
+        self.clock.advance(1)
+        self.assert_get('tenant')
 
     def test_forget(self):
-        self.tenants.find('tenant')
-        self.tenants.find('other')
+        self.assert_get('tenant')
+        self.assert_get('other', name='other')
         self.tenants.forget('tenant')
-        self.tenants.forget('never found')
-        self.assertIsNone(self.tenants.recall('tenant'))
-        self.assertEqual('other', self.tenants.recall('other').name)
+        self.tenants.forget('never looked up')
+        self.client.reset_mock()
+        self.assert_get('other', name='other')
+        self.assertEqual([], self.calls())
+        self.assert_get('tenant')
+        self.assertEqual(['get_account'], self.calls())
+
+    def test_get_cache_is_bounded(self):
+        # The least recently used account goes.
+        self.client.get_account.side_effect = lambda name: fixtures.account(
+            name=name)
+        for number in [*range(4096), 0, 4096]:
+            self.tenants.get('tenant%s' % number)
+        self.client.reset_mock()
+        self.tenants.get('tenant0')
+        self.assertEqual([], self.calls())
+        self.tenants.get('tenant1')
+        self.assertEqual(['get_account'], self.calls())
+
+    def test_mark_full_is_bounded(self):
+        first = self.tenants.get('tenant')
+        self.tenants.mark_full(first)
+        for number in range(4096):
+            self.tenants.mark_full(fixtures.account(id=number + 1000))
+        self.assert_get('tenant')

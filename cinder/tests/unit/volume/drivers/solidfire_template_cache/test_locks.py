@@ -9,9 +9,10 @@
 #    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 #    License for the specific language governing permissions and limitations
 #    under the License.
+"""Locks by Cinder's coordination, here with files."""
 
-"""Locks by Cinder's coordination."""
-
+import contextlib
+import os
 import threading
 import time
 from unittest import mock
@@ -22,12 +23,12 @@ from tooz import locking
 
 from cinder import coordination
 from cinder.tests.unit import test
-from cinder.tests.unit.volume.drivers.solidfire_template_cache import base
-from cinder.tests.unit.volume.drivers.solidfire_template_cache import clients
+from cinder.tests.unit.volume.drivers.solidfire_template_cache import (
+    fixtures as cache_fixtures)
 from cinder.volume.drivers.solidfire_template_cache import locks
 
-# Real seconds after which a test that hangs is given up.
-_PATIENCE = 60
+# Real seconds after which a test that hangs fails.
+_TIMEOUT = 60
 
 
 class LocksTestCase(test.TestCase):
@@ -36,266 +37,302 @@ class LocksTestCase(test.TestCase):
 
     def setUp(self):
         super().setUp()
-        directory = self.useFixture(fixtures.TempDir()).path
-        self.override_config('backend_url', 'file://' + directory,
+        self.log = self.useFixture(cache_fixtures.LogCapture())
+        self.addCleanup(self.log.assert_no_exception_appended)
+        self.directory = self.useFixture(fixtures.TempDir()).path
+        self.override_config('backend_url', 'file://' + self.directory,
                              group='coordination')
         coordination.COORDINATOR.stop()
         coordination.COORDINATOR.start()
         self.addCleanup(coordination.COORDINATOR.stop)
 
-    def elsewhere(self, function, *args, **kwargs):
-        """Run something in a thread of its own; return what it returns."""
+    def elsewhere(self, function, *args):
+        """Return what a function returns in another thread."""
         results = []
         thread = threading.Thread(
-            target=lambda: results.append(function(*args, **kwargs)),
-            daemon=True)
+            target=lambda: results.append(function(*args)), daemon=True)
         thread.start()
-        thread.join(_PATIENCE)
+        thread.join(_TIMEOUT)
         self.assertFalse(thread.is_alive())
         return results[0]
 
     @staticmethod
-    def try_lock(name='a'):
-        """Return whether the lock was free."""
-        with locks.held(name) as acquired:
+    def is_free(name='a'):
+        with locks.try_lock(name) as acquired:
             return acquired
 
-
-class HeldTestCase(LocksTestCase):
-
-    def test_held_yields_that_it_is(self):
-        with locks.held('a') as acquired:
-            self.assertIs(True, acquired)
-
-    def test_held_keeps_others_out(self):
-        with locks.held('a'):
-            self.assertIs(False, self.elsewhere(self.try_lock))
-        self.assertIs(True, self.elsewhere(self.try_lock))
-
-    def test_held_of_another_name(self):
-        with locks.held('a'):
-            self.assertIs(True, self.elsewhere(self.try_lock, 'b'))
-
-    def test_held_when_others_hold_it_does_not_release_theirs(self):
-        with locks.held('a'):
-            for _i in range(2):
-                self.assertIs(False, self.elsewhere(self.try_lock))
-
-    def test_held_is_released_after_an_error(self):
-        def fail():
-            with locks.held('a'):
-                raise KeyError('x')
-
-        self.assertRaises(KeyError, fail)
-        self.assertIs(True, self.elsewhere(self.try_lock))
-
-    def test_held_by_others_is_told_at_once(self):
-        with locks.held('a'):
-            self.assertIs(False, self.try_lock())
-
-    @staticmethod
-    def _coordinator_with(lock):
-        return mock.patch.object(coordination.COORDINATOR, 'get_lock',
-                                 autospec=True, return_value=lock)
-
-    def test_held_when_the_coordinator_fails(self):
+    @contextlib.contextmanager
+    def backend(self, acquired=True, **errors):
+        """Replace the coordination backend; yield its lock."""
         lock = mock.Mock(spec=locking.Lock)
-        lock.acquire.side_effect = OSError('no coordinator')
-        with self._coordinator_with(lock):
-            self.assertRaises(OSError, self.try_lock)
-        lock.release.assert_not_called()
+        lock.acquire.return_value = acquired
+        lock.configure_mock(**{method + '.side_effect': error
+                               for method, error in errors.items()})
+        with mock.patch.object(coordination.COORDINATOR, 'get_lock',
+                               autospec=True, return_value=lock):
+            yield lock
 
-    def test_held_releases_only_what_it_got(self):
+
+class TryLockTestCase(LocksTestCase):
+
+    def test_try_lock_excludes_others_while_the_block_runs(self):
+        with locks.try_lock('a') as acquired:
+            self.assertIs(True, acquired)
+            # A failed attempt does not release the lock of the holder.
+            for _attempt in range(2):
+                self.assertIs(False, self.elsewhere(self.is_free))
+                self.assertIs(False, self.is_free())
+            self.assertIs(True, self.elsewhere(self.is_free, 'b'))
+        self.assertIs(True, self.elsewhere(self.is_free))
+
+    def test_try_lock_releases_only_what_it_acquired(self):
         for acquired in (False, True):
-            lock = mock.Mock(spec=locking.Lock)
-            lock.acquire.return_value = acquired
-            with self._coordinator_with(lock):
-                self.assertIs(acquired, self.try_lock())
+            with self.backend(acquired) as lock:
+                self.assertIs(acquired, self.is_free())
             lock.acquire.assert_called_once_with(blocking=False)
             self.assertEqual(acquired, lock.release.called)
 
+    def test_try_lock_when_the_backend_fails(self):
+        with self.backend(acquire=OSError('no backend')) as lock:
+            self.assertRaises(OSError, self.is_free)
+        lock.release.assert_not_called()
 
-class AwaitedTestCase(LocksTestCase):
+    def test_try_lock_release_failure_is_only_logged(self):
+        # The backend vanished; what the block did stands.
+        with self.backend(release=OSError('no backend')):
+            self.assertIs(True, self.is_free())
+        self.log.pop_warning('Lock a could not be released',
+                             'OSError: no backend')
+
+    def test_try_lock_release_failure_after_an_error_is_a_note(self):
+        def fail():
+            with locks.try_lock('a'):
+                raise KeyError('x')
+
+        with self.backend(release=OSError('no backend')):
+            exc = self.assertRaises(KeyError, fail)
+        self.assertIn('OSError: no backend', exc.__notes__[0])
+        self.assertEqual([], self.log.warnings)
+
+
+class WaitForLockTestCase(LocksTestCase):
 
     def setUp(self):
         super().setUp()
-        self.clock = clients.Clock()
+        self.clock = cache_fixtures.ManualClock()
 
-    def wait(self, seconds=100, needless=lambda: False):
-        """Return whether the lock was held, or was needless."""
-        with locks.awaited('a', self.clock, seconds, needless) as acquired:
-            return acquired
+    def test_locks_are_released_after_an_error(self):
+        for lock in (locks.try_lock('a'), locks.wait_for_lock(
+                'a', self.clock, 1, 'the test')):
+            def fail():
+                with lock:
+                    raise KeyError('x')
+
+            self.assertRaises(KeyError, fail)
+            self.assertIs(True, self.elsewhere(self.is_free))
+
+    def wait(self, seconds=100, until=None):
+        """Return what is yielded, and whether the lock was held then."""
+        with locks.wait_for_lock('a', self.clock, seconds, 'the test',
+                                 until) as found:
+            return found, not self.is_free()
 
     def after_pauses(self, count, action):
-        """Do something when there were so many pauses."""
+        """Do something after so many pauses."""
         wait = self.clock.wait
 
         def count_and_wait(condition, seconds):
             wait(condition, seconds)
-            if len(self.clock.paused) == count:
+            if len(self.clock.waited) == count:
                 action()
 
         self.mock_object(self.clock, 'wait', count_and_wait)
 
-    def test_awaited_when_free_does_not_wait(self):
-        with locks.awaited('a', self.clock, 0) as acquired:
-            self.assertIs(True, acquired)
-            self.assertIs(False, self.try_lock())
-        self.assertIs(True, self.try_lock())
-        self.assertEqual([], self.clock.paused)
+    def test_wait_for_lock_that_is_free(self):
+        for seconds in (0, 100):
+            self.assertEqual(
+                (None, True),
+                self.wait(seconds, lambda: self.fail('not to be called')))
+            self.assertIs(True, self.is_free())
+        self.assertEqual([], self.clock.waited)
+        self.assertEqual([], self.log.infos)
 
-    def test_awaited_until_it_is_free(self):
+    def test_wait_for_lock_until_it_is_free(self):
         lock = coordination.COORDINATOR.get_lock('a')
         self.assertTrue(lock.acquire())
         self.after_pauses(7, lock.release)
-        self.assertIs(True, self.wait())
-        self.assertEqual(7, len(self.clock.paused))
-        self.assertIs(True, self.try_lock())
+        self.assertEqual((None, True), self.wait())
+        self.assertEqual(7, len(self.clock.waited))
+        self.assertIs(True, self.is_free())
 
-    def test_awaited_too_long(self):
-        with locks.held('a'):
-            self.assertRaises(locks.TimedOut, self.wait, 100)
+    def test_wait_for_lock_times_out(self):
+        with locks.try_lock('a'):
+            self.assertRaises(locks.LockTimeout, self.wait, 100)
         self.assertAlmostEqual(100, self.clock.monotonic())
-        self.assertIs(True, self.try_lock())
-
-    def test_awaited_for_no_time_at_all(self):
-        with locks.held('a'):
-            self.assertRaises(locks.TimedOut, self.wait, 0)
-        self.assertEqual([], self.clock.paused)
-
-    def test_awaited_pauses_grow_up_to_a_second(self):
-        with locks.held('a'):
-            self.assertRaises(locks.TimedOut, self.wait, 100)
-        pauses = self.clock.paused
+        self.assertIs(True, self.is_free())
+        # Pauses grow up to a second; the last one ends with the time.
+        pauses = self.clock.waited
         self.assertLessEqual(pauses[0], 0.05)
         self.assertLessEqual(max(pauses), 1)
         self.assertGreater(len(pauses), 100)
-        # The last one ends with the time.
         self.assertTrue(all(pause >= 0.5 for pause in pauses[10:-1]))
+        # An operator sees what a request waits for, once.
+        self.assertEqual(['Waiting up to 100 s for the test.'],
+                         self.log.infos)
 
-    def test_awaited_in_vain_is_needless(self):
-        answers = iter([None, None, 'a template'])
-        with locks.held('a'):
-            self.assertIs(False, self.wait(needless=lambda: next(answers)))
-        self.assertEqual(2, len(self.clock.paused))
+    def test_wait_for_lock_with_a_timeout_of_zero(self):
+        with locks.try_lock('a'):
+            self.assertRaises(locks.LockTimeout, self.wait, 0)
+        self.assertEqual([], self.clock.waited)
+        self.assertEqual([], self.log.infos)
 
-    def test_awaited_pauses_end_when_something_has_changed(self):
+    def test_wait_for_lock_until_something_else_serves(self):
+        answers = iter([None, '', 'a template'])
+        with locks.try_lock('a'):
+            self.assertEqual(('a template', True),
+                             self.wait(until=lambda: next(answers)))
+        self.assertEqual(2, len(self.clock.waited))
+        self.assertIs(True, self.is_free())
+
+    def test_wait_for_lock_waits_on_the_condition(self):
         changed = threading.Condition(threading.Lock())
         waited_for = []
 
         def wait(condition, seconds):
-            # As one that waits for real has to have it.
+            # A real wait requires that it is held.
             self.assertFalse(condition.acquire(blocking=False))
             waited_for.append(condition)
 
         self.mock_object(self.clock, 'wait', wait)
-        with locks.held('a'), locks.awaited(
-                'a', self.clock, 100, lambda: len(waited_for) == 3,
-                changed) as acquired:
-            self.assertIs(False, acquired)
-        self.assertEqual([changed] * 3, waited_for)
+        with locks.try_lock('a'), locks.wait_for_lock(
+                'a', self.clock, 100, 'the test',
+                lambda: len(waited_for) == 3, changed):
+            self.assertEqual([changed] * 3, waited_for)
 
-    def test_awaited_when_free_asks_nobody(self):
-        self.assertIs(True, self.wait(needless=lambda: self.fail('asked')))
-
-    def test_awaited_when_the_question_fails(self):
-        def needless():
+    def test_wait_for_lock_when_until_fails(self):
+        def until():
             raise KeyError('x')
 
-        with locks.held('a'):
-            self.assertRaises(KeyError, self.wait, needless=needless)
-        self.assertIs(True, self.try_lock())
+        with locks.try_lock('a'):
+            self.assertRaises(KeyError, self.wait, until=until)
+        self.assertIs(True, self.is_free())
 
-    def test_awaited_is_released_after_an_error(self):
-        def fail():
-            with locks.awaited('a', self.clock, 1):
-                raise KeyError('x')
-
-        self.assertRaises(KeyError, fail)
-        self.assertIs(True, self.try_lock())
-
-    def test_awaited_by_several_threads_is_held_by_one_at_a_time(self):
-        inside, most = [], []
+    def test_wait_for_lock_in_several_threads(self):
+        inside, counts = [], []
+        clock = cache_fixtures.ThreadedClock()
 
         def work():
-            with locks.awaited('a', self.clock, 10 ** 6):
+            with locks.wait_for_lock('a', clock, 10 ** 6, 'the test'):
                 inside.append(1)
-                most.append(len(inside))
+                counts.append(len(inside))
                 time.sleep(0.01)
                 inside.pop()
 
-        self.clock = base.ManualClock()
         threads = [threading.Thread(target=work, daemon=True)
                    for _i in range(5)]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(_PATIENCE)
-        self.assertEqual([1] * 5, most)
+            thread.join(_TIMEOUT)
+        self.assertEqual([1] * 5, counts)
+
+
+class RemoveFilesTestCase(LocksTestCase):
+
+    def files(self):
+        return {name for name in os.listdir(self.directory)
+                if name.startswith('cinder-')}
+
+    def test_remove_files_of_one_lock(self):
+        names = ['a', 'a-b', '[a]', 'b']
+        for name in names:
+            self.is_free(name)
+        # A file that is gone is no error.
+        for name in ('a', '[a]', '[a]'):
+            locks.remove_files(name)
+        self.assertEqual({'cinder-a-b', 'cinder-b'}, self.files())
+        self.assertIs(True, self.is_free('a'))
+
+    def test_images_with_files(self):
+        for name in (locks.for_image('cluster-1', 'image-1'),
+                     locks.for_image('cluster-1', 'image-2'),
+                     locks.for_image('cluster-2', 'image-3'),
+                     locks.for_capacity('cluster-1'),
+                     locks.for_housekeeping('cluster-1')):
+            self.is_free(name)
+        self.assertEqual({'image-1', 'image-2'},
+                         set(locks.images_with_files('cluster-1')))
+        self.override_config('backend_url', 'redis://host/' + self.directory,
+                             group='coordination')
+        self.assertEqual([], locks.images_with_files('cluster-1'))
+
+    def test_remove_files_while_the_lock_is_held(self):
+        with locks.try_lock('a'):
+            locks.remove_files('a')
+        self.assertEqual(set(), self.files())
+        self.assertEqual([], self.log.warnings)
 
 
 @ddt.ddt
-class SharedTestCase(test.TestCase):
+class BackendTestCase(test.TestCase):
 
-    @ddt.data(('file:///var/lib/cinder', False),
-              ('file:///$state_path', False),
-              ('ipc://', False), ('etcd3+http://10.0.0.1:2379', True),
-              ('redis://:secret@10.0.0.1:6379', True),
-              ('zookeeper://10.0.0.1', True),
-              ('mysql://user@10.0.0.1/tooz', True))
+    def configure(self, url):
+        self.override_config('backend_url', url, group='coordination')
+
+    @ddt.data(('file:///var/lib/cinder', 'file', False),
+              ('file:///$state_path', 'file', False), ('ipc://', 'ipc', False),
+              ('FILE:///x', 'file', False),
+              ('etcd3+http://10.0.0.1:2379', 'etcd3+http', True),
+              ('redis://:secret@10.0.0.1:6379', 'redis', True),
+              ('zookeeper://10.0.0.1', 'zookeeper', True),
+              ('mysql://user@10.0.0.1/tooz', 'mysql', True))
     @ddt.unpack
-    def test_are_shared(self, url, expected):
-        self.override_config('backend_url', url, group='coordination')
+    def test_are_shared(self, url, scheme, expected):
+        self.configure(url)
+        self.assertEqual(scheme, locks.backend_scheme())
         self.assertIs(expected, locks.are_shared())
+        self.assertIs(expected, locks.lock_scope_id() is None)
 
-    def domain(self, url):
-        self.override_config('backend_url', url, group='coordination')
-        return locks.domain()
+    def scope_of(self, url):
+        self.configure(url)
+        return locks.lock_scope_id()
 
-    def test_domain_of_shared_locks(self):
-        self.assertIsNone(self.domain('redis://10.0.0.1:6379'))
-
-    def test_domain_of_files(self):
+    def test_lock_scope_id_of_files(self):
         first, second = [self.useFixture(fixtures.TempDir()).path
                          for _i in range(2)]
-        found = self.domain('file://' + first)
+        found = self.scope_of('file://' + first)
         self.assertRegex(found, r'^[0-9a-f]{16}$')
         for same in ('', '/', '?timeout=5'):
-            self.assertEqual(found, self.domain('file://%s%s'
-                                                % (first, same)))
-        self.assertNotEqual(found, self.domain('file://' + second))
-
-    def test_domain_of_files_of_the_same_name_elsewhere(self):
-        url = 'file://' + self.useFixture(fixtures.TempDir()).path
-        found = self.domain(url)
+            self.assertEqual(found, self.scope_of('file://' + first + same))
+        self.assertNotEqual(found, self.scope_of('file://' + second))
         with mock.patch.object(locks.socket, 'gethostname', autospec=True,
                                return_value='another host'):
-            self.assertNotEqual(found, self.domain(url))
+            self.assertNotEqual(found, self.scope_of('file://' + first))
 
-    def test_domain_of_files_in_no_directory_yet(self):
-        self.assertRegex(self.domain('file:///not/there'),
+    def test_lock_scope_id_of_containers_with_the_same_names(self):
+        url = 'file://' + self.useFixture(fixtures.TempDir()).path
+        found = self.scope_of(url)
+        status = os.stat(url[7:])
+        with mock.patch.object(locks.os, 'stat', autospec=True) as stat:
+            stat.return_value = mock.Mock(
+                spec=os.stat_result, st_dev=status.st_dev,
+                st_ino=status.st_ino + 1, st_mode=status.st_mode)
+            self.assertNotEqual(found, self.scope_of(url))
+
+    def test_lock_scope_id_of_a_missing_directory(self):
+        self.assertRegex(self.scope_of('file:///not/there'),
                          r'^[0-9a-f]{16}$')
 
 
 class NameTestCase(test.TestCase):
 
-    def test_for_image(self):
-        self.assertEqual('solidfire-template-CLUSTER-IMAGE',
-                         locks.for_image('CLUSTER', 'IMAGE'))
-
-    def test_for_image_differs_by_cluster_and_image(self):
-        names = {locks.for_image(cluster, image)
-                 for cluster in 'ab' for image in 'ab'}
-        self.assertEqual(4, len(names))
-
-    def test_for_image_is_none_of_the_stock_driver_s(self):
-        # Holding a lock of its name while calling it would be a deadlock.
-        self.assertNotEqual('IMAGE', locks.for_image('', 'IMAGE'))
-        self.assertIn('template', locks.for_image('', 'IMAGE'))
-
-    def test_for_room_and_housekeeping_differ_by_cluster(self):
-        names = {name(cluster)
-                 for name in (locks.for_room, locks.for_housekeeping)
-                 for cluster in 'ab'}
-        self.assertEqual(4, len(names))
-        self.assertNotIn(locks.for_image('a', 'b'), names)
+    def test_names(self):
+        # Services of earlier versions use the same names. None is the
+        # image's id alone, which is the name of a lock of Cinder's.
+        self.assertEqual(
+            ('solidfire-template-CLUSTER-IMAGE',
+             'solidfire-template-room-CLUSTER',
+             'solidfire-template-housekeeping-CLUSTER'),
+            (locks.for_image('CLUSTER', 'IMAGE'),
+             locks.for_capacity('CLUSTER'),
+             locks.for_housekeeping('CLUSTER')))

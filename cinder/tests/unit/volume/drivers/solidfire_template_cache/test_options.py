@@ -9,19 +9,17 @@
 #    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 #    License for the specific language governing permissions and limitations
 #    under the License.
-
-"""The configuration options and where they can be found."""
+"""Configuration options."""
 
 from importlib import metadata
 
 import ddt
 from oslo_config import cfg
 
+from cinder import exception
 from cinder.tests.unit import test
-from cinder.tests.unit.volume.drivers.solidfire_template_cache import base
 from cinder.volume import configuration
 from cinder.volume.drivers import solidfire
-from cinder.volume.drivers import solidfire_template_cache as package
 from cinder.volume.drivers.solidfire_template_cache import options
 
 DEFAULTS = {
@@ -33,91 +31,83 @@ DEFAULTS = {
     'sf_template_idle_days': 30,
     'sf_template_min_free_percent': 10,
 }
-NAMES = set(DEFAULTS)
-NUMBERS = sorted(name for name in NAMES
-                 if type(DEFAULTS[name]) is int)
+NUMBERS = sorted(name for name, value in DEFAULTS.items()
+                 if type(value) is int)
 
 
 @ddt.ddt
 class OptionsTestCase(test.TestCase):
 
-    def _configuration(self):
-        return configuration.Configuration(options.template_cache_opts,
-                                           config_group='a_backend')
+    def setUp(self):
+        super().setUp()
+        self.conf = configuration.Configuration(options.template_cache_opts,
+                                                config_group='a_backend')
 
-    def test_names(self):
-        self.assertEqual(NAMES, {
-            option.name for option in options.template_cache_opts})
+    def configure(self, name, value):
+        self.override_config(name, value, group='a_backend')
+        return getattr(self.conf, name)
 
-    def test_defaults(self):
-        conf = self._configuration()
+    def test_names_and_defaults(self):
         self.assertEqual(DEFAULTS, {
-            name: getattr(conf, name) for name in NAMES})
+            option.name: getattr(self.conf, option.name)
+            for option in options.template_cache_opts})
 
     @ddt.data(*NUMBERS)
-    def test_number_is_not_negative(self, name):
-        conf = self._configuration()
+    def test_number(self, name):
         for value in (0, 1, 100):
-            self.override_config(name, value, group='a_backend')
-            self.assertEqual(value, getattr(conf, name))
-        self.assertRaises(ValueError, self.override_config, name, -1,
-                          group='a_backend')
-
-    def test_percentage_is_one_hundred_at_the_most(self):
-        self._configuration()
-        self.assertRaises(ValueError, self.override_config,
-                          'sf_template_min_free_percent', 101,
-                          group='a_backend')
-
-    @ddt.data(*NUMBERS)
-    def test_help_tells_what_zero_does(self, name):
+            self.assertEqual(value, self.configure(name, value))
+        self.assertRaises(ValueError, self.configure, name, -1)
         [option] = [each for each in options.template_cache_opts
                     if each.name == name]
-        self.assertRegex(option.help, r'\b0\b')
+        self.assertRegex(option.help, r'Set to 0 (to|for) ')
 
     def test_every_option_has_help(self):
         for option in options.template_cache_opts:
-            self.assertGreater(len(option.help), 40, option.name)
-            self.assertEqual('.', option.help[-1])
+            self.assertRegex(option.help, r'(?s)^[A-Z].{80,}\.$')
 
-    def test_account_name_is_no_longer_than_element_takes(self):
-        conf = self._configuration()
-        self.override_config('sf_template_account_name', 'a' * 64,
-                             group='a_backend')
-        self.assertEqual('a' * 64, conf.sf_template_account_name)
-        self.assertRaises(ValueError, self.override_config,
-                          'sf_template_account_name', 'a' * 65,
-                          group='a_backend')
+    def test_percentage_and_account_name_are_limited(self):
+        self.assertRaises(ValueError, self.configure,
+                          'sf_template_min_free_percent', 101)
+        name = 'sf_template_account_name'
+        self.assertEqual('a' * 64, self.configure(name, 'a' * 64))
+        self.assertRaises(ValueError, self.configure, name, 'a' * 65)
 
     def test_list_opts(self):
         self.assertEqual(
             [(configuration.SHARED_CONF_GROUP, options.template_cache_opts)],
             options.list_opts())
-
-    def test_list_opts_can_be_registered_beside_the_stock_driver_s(self):
+        # They conflict with none of the standard driver's.
         conf = cfg.ConfigOpts()
         conf.register_opts(solidfire.sf_opts)
         for _group, opts in options.list_opts():
             self.assertTrue(all(conf.register_opt(opt) for opt in opts))
 
     def test_list_opts_is_an_entry_point(self):
-        [entry] = metadata.entry_points(group='oslo.config.opts',
-                                        name=package.__name__)
+        [entry] = metadata.entry_points(
+            group='oslo.config.opts',
+            name='cinder.volume.drivers.solidfire_template_cache')
         self.assertIs(options.list_opts, entry.load())
 
 
-class DriverOptionsTestCase(base.DriverTestCase):
+@ddt.ddt
+class CheckAccountNameTestCase(test.TestCase):
 
-    def test_get_driver_options_has_them_and_the_stock_driver_s(self):
-        names = {option.name
-                 for option in package.SolidFireDriver.get_driver_options()}
-        self.assertEqual(
-            NAMES | {option.name for option in
-                     solidfire.SolidFireDriver.get_driver_options()}, names)
+    @ddt.data(('openstack-vtemplate', None), ('a', None), ('A_b-1.x', None),
+              ('a' * 64, None), ('templates', 'cloud1-templates'))
+    @ddt.unpack
+    def test_check_account_name_valid(self, name, full_name):
+        options.check_account_name(name, full_name)
 
-    def test_driver_that_is_not_configured_has_the_defaults(self):
-        driver = self.new_driver()
-        cfg.CONF.clear_override('sf_allow_template_caching',
-                                group=driver.configuration.config_group)
-        self.assertEqual(DEFAULTS, {
-            name: getattr(driver.configuration, name) for name in NAMES})
+    # A cluster that refuses the name does so after each download.
+    @ddt.data(('', None), (' ', None), ('two words', None), ('a\n', None),
+              ('\u00e9', None), ('a/b', None), ('a' * 65, None),
+              # The prefix does not make an empty name valid.
+              ('', 'cloud1-'), ('templates', 'cloud 1-templates'),
+              ('a' * 60, 'cloud1-' + 'a' * 60))
+    @ddt.unpack
+    def test_check_account_name_invalid(self, name, full_name):
+        exc = self.assertRaises(exception.InvalidConfigurationValue,
+                                options.check_account_name, name, full_name)
+        for text in ('sf_template_account_name', 'sf_account_prefix',
+                     '"%s"' % (full_name or name)):
+            self.assertIn(text, str(exc))

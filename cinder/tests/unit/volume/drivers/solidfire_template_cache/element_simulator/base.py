@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""What the tests of the simulator have in common."""
+"""Base classes of the simulator's tests."""
 
 import os
 
@@ -29,7 +29,7 @@ MIB = 1024 ** 2
 
 
 class ClusterTestCase(test.TestCase):
-    """A cluster in process, on a clock that the test moves."""
+    """A cluster without a server, on a manual clock."""
 
     def setUp(self):
         super().setUp()
@@ -46,12 +46,39 @@ class ClusterTestCase(test.TestCase):
         """Return the result of an API method."""
         return api.call(self.cluster, method, params, version).result
 
-    def refused(self, error_name, method, /, version='12.0', **params):
-        """Assert that the API method answers an error of this name."""
+    def assert_refused(self, error_name, method, /, version='12.0', **params):
+        """Assert that the API method fails with an error of this name."""
         error = self.assertRaises(errors.ApiError, api.call, self.cluster,
                                   method, params, version)
-        self.assertEqual(error_name, error.name)
+        self.assertEqual(error_name, error.name, (method, params))
         return error
+
+    def assert_calls(self, *calls):
+        """Call API methods and check their results.
+
+        :param calls: tuples of method, parameters and the error name, the
+                      expected result (see :meth:`assert_contains`), or None
+        """
+        for method, params, expected in calls:
+            if isinstance(expected, str):
+                self.assert_refused(expected, method, **params)
+                continue
+            result = self.call(method, **params)
+            if expected is not None:
+                self.assert_contains(expected, result)
+
+    def assert_contains(self, expected, actual):
+        """Compare, but allow for more members in dicts that are not empty."""
+        if isinstance(expected, dict) and expected:
+            for key, value in expected.items():
+                self.assertIn(key, actual)
+                self.assert_contains(value, actual[key])
+        elif isinstance(expected, list):
+            self.assertEqual(len(expected), len(actual), actual)
+            for item, found in zip(expected, actual):
+                self.assert_contains(item, found)
+        else:
+            self.assertEqual(expected, actual)
 
     def make_account(self, username='tenant'):
         return self.call('AddAccount', username=username)['accountID']
@@ -73,13 +100,16 @@ class ClusterTestCase(test.TestCase):
             source.seek(offset)
             return source.read(length)
 
-    def disk_bytes(self, volume_id):
-        path = self.cluster.volume_path(volume_id)
-        return os.stat(path).st_blocks * 512
+    def file_size(self, volume_id):
+        return os.path.getsize(self.cluster.volume_path(volume_id))
 
-    def listed(self, **params):
+    def disk_bytes(self, volume_id):
+        return self.cluster.files.used(f'volume-{volume_id}')
+
+    def listed(self, method='ListVolumes', /, **params):
+        """Return the IDs of the volumes in a list."""
         return [volume['volumeID'] for volume in
-                self.call('ListVolumes', **params)['volumes']]
+                self.call(method, **params)['volumes']]
 
 
 class CloneTestCase(ClusterTestCase):
@@ -96,6 +126,11 @@ class CloneTestCase(ClusterTestCase):
         return self.call('CloneVolume', volumeID=volume_id or self.source,
                          name=name, **params)
 
+    def assert_clone_refused(self, error_name, **params):
+        return self.assert_refused(
+            error_name, 'CloneVolume',
+            **{'volumeID': self.source, 'name': 'c', **params})
+
     def poll(self, reply, **params):
         return self.call('GetAsyncResult', asyncHandle=reply['asyncHandle'],
                          **params)
@@ -111,34 +146,37 @@ class ServerTestCase(test.TestCase):
 
     def new_session(self):
         session = requests.Session()
-        # Else REQUESTS_CA_BUNDLE goes before the session's own setting.
+        # Otherwise REQUESTS_CA_BUNDLE overrides the setting of the session.
         session.trust_env = False
         session.verify = self.sim.ca_file
         session.auth = (self.sim.login, self.sim.password)
         self.addCleanup(session.close)
         return session
 
-    def post(self, document, version='12.0', session=None, **arguments):
-        return (session or self.session).post(
-            f'{self.sim.url}/json-rpc/{version}', json=document, timeout=60,
-            **arguments)
+    def request(self, path='json-rpc/12.0', body=None, verb='POST',
+                session=None, **arguments):
+        """Return the HTTP response; a body other than text is sent as JSON."""
+        if body is not None:
+            arguments['data' if isinstance(body, str) else 'json'] = body
+        return (session or self.session).request(
+            verb, f'{self.sim.url}/{path}', timeout=60, **arguments)
 
-    def call(self, method, /, version='12.0', session=None, **params):
-        """Return the whole answer to an API method."""
-        return self.post({'method': method, 'params': params, 'id': 1},
-                         version, session).json()
+    def call(self, method, /, session=None, **params):
+        """Return the whole JSON reply of an API method."""
+        return self.request(body={'method': method, 'params': params, 'id': 1},
+                            session=session).json()
 
     def result(self, method, /, **params):
-        answer = self.call(method, **params)
-        self.assertNotIn('error', answer)
-        return answer['result']
+        reply = self.call(method, **params)
+        self.assertNotIn('error', reply)
+        return reply['result']
 
     def error(self, method, /, **params):
         return self.call(method, **params)['error']['name']
 
-    def make_volume(self, name='v', size=GIB, **params):
-        """Return a new volume's id, of the first account."""
+    def make_volume(self, name='v'):
+        """Return the ID of a new volume of the first account."""
         if not self.sim.cluster.accounts:
             self.result('AddAccount', username='tenant')
         return self.result('CreateVolume', name=name, accountID=1,
-                           totalSize=size, **params)['volumeID']
+                           totalSize=GIB)['volumeID']

@@ -10,60 +10,52 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Tests of finding methods and checking parameters."""
-
-import ddt
+"""Tests of the method table, the API versions and parameter checks."""
 
 from cinder.tests.element_simulator import api
+from cinder.tests.element_simulator import versions
 from cinder.tests.unit.volume.drivers.solidfire_template_cache \
     .element_simulator import base
 
 
-@ddt.ddt
 class ApiTestCase(base.ClusterTestCase):
 
-    def test_call_unknown_method(self):
-        error = self.refused('xUnknownAPIMethod', 'MakeCoffee')
+    def test_call_unknown_method_and_of_later_version(self):
+        error = self.assert_refused('xUnknownAPIMethod', 'MakeCoffee')
         self.assertIn('method=MakeCoffee', error.message)
-
-    @ddt.data(('ListVolumes', '7.4', '8.0', {}),
-              ('ListVolumeAccessGroups', '4.0', '5.0', {}),
-              ('ListSnapshots', '5.1', '6.0', {}),
-              ('ListGroupSnapshots', '6.0', '7.0', {}),
-              ('ListAsyncResults', '8.7', '9.0', {}))
-    @ddt.unpack
-    def test_call_method_since(self, method, before, since, params):
-        self.refused('xUnknownAPIMethod', method, version=before, **params)
-        self.call(method, version=since, **params)
-
-    def test_call_version_order_is_numeric(self):
-        # As text, 10.0 would come before 8.0.
-        self.call('ListVolumes', version='10.0')
+        # As text, 10.0 would be before 8.0.
+        for method, before, since in (
+                ('ListVolumes', '7.4', '8.0'), ('ListVolumes', '7.4', '10.0'),
+                ('ListVolumeAccessGroups', '4.0', '5.0'),
+                ('ListSnapshots', '5.1', '6.0'),
+                ('ListGroupSnapshots', '6.0', '7.0'),
+                ('ListAsyncResults', '8.7', '9.0')):
+            self.assert_refused('xUnknownAPIMethod', method, version=before)
+            self.call(method, version=since)
+            self.assertNotIn(method, api.names(before))
+            self.assertIn(method, api.names(since))
+        self.assertEqual(sorted(versions.KNOWN, key=versions.key),
+                         list(versions.KNOWN))
+        self.assertEqual(['9.6', '10.0'], versions.supported('10.0')[-2:])
 
     def test_call_missing_parameter(self):
-        error = self.refused('xMissingParameter', 'AddAccount')
-        self.assertEqual('Missing member=[username]', error.message)
-
-    def test_call_null_is_missing(self):
-        self.refused('xMissingParameter', 'AddAccount', username=None)
-
-    def test_call_params_not_an_object(self):
+        for params in {}, {'username': None}:
+            error = self.assert_refused('xMissingParameter', 'AddAccount',
+                                        **params)
+            self.assertEqual('Missing member=[username]', error.message)
         for params in ([1], 'x', 3):
             self.assertRaisesRegex(
                 Exception, 'xInvalidAPIParameter', api.call, self.cluster,
                 'ListAccounts', params)
-
-    def test_call_params_left_out(self):
         self.assertEqual({'accounts': []},
                          api.call(self.cluster, 'ListAccounts').result)
 
-    def test_call_unknown_parameter_is_ignored_and_told(self):
+    def test_call_unused_parameter(self):
         reply = api.call(self.cluster, 'AddAccount',
                          {'username': 'a', 'UserName': 'b', 'bogus': [1]})
         self.assertEqual('a', reply.result['account']['username'])
         self.assertEqual({'UserName': 'b', 'bogus': [1]}, reply.unused)
-
-    def test_call_parameter_unknown_to_old_version(self):
+        # A parameter that was added in a later version than its method.
         volume_id = self.make_volume(attributes={'a': 1})
         reply = api.call(self.cluster, 'CloneVolume',
                          {'volumeID': volume_id, 'name': 'c',
@@ -71,44 +63,26 @@ class ApiTestCase(base.ClusterTestCase):
         self.assertEqual({'attributes': {'b': 2}}, reply.unused)
         self.assertEqual({'a': 1}, reply.result['volume']['attributes'])
 
-    @ddt.data('3', 3, 3.0, ' 3 ')
-    def test_call_integer_forms(self, start):
-        self.call('ListVolumes', startVolumeID=start, limit=1)
-
-    @ddt.data('three', '3.5', 3.5, True, [3], {}, float('inf'))
-    def test_call_integer_wrong(self, start):
-        self.refused('xInvalidParameterType', 'ListVolumes',
-                     startVolumeID=start)
-
-    def test_call_large_integer_as_string(self):
+    def test_call_parameter_types(self):
+        for start in '3', 3, 3.0, ' 3 ':
+            self.call('ListVolumes', startVolumeID=start, limit=1)
         volume_id = self.make_volume(size=str(17592186044416))
         self.assertEqual(17592186044416,
                          self.cluster.volumes[volume_id].size)
-
-    @ddt.data((True, True), ('true', True), ('False', False), (False, False))
-    @ddt.unpack
-    def test_call_boolean_forms(self, given, expected):
-        volume_id = self.make_volume(enable512e=given)
-        self.assertIs(expected, self.cluster.volumes[volume_id].enable_512e)
-
-    @ddt.data('yes', 1, 0.0, [])
-    def test_call_boolean_wrong(self, given):
-        self.make_account()
-        self.refused('xInvalidParameterType', 'CreateVolume', name='v',
-                     accountID=1, totalSize=base.GIB, enable512e=given)
-
-    def test_call_string_wrong(self):
-        self.refused('xInvalidParameterType', 'AddAccount', username=7)
-
-    def test_call_list_wrong(self):
-        self.refused('xInvalidParameterType', 'ListVolumes', volumeIDs=7)
-        self.refused('xInvalidParameterType', 'ListVolumes',
-                     volumeIDs=['x'])
-
-    def test_call_unknown_word(self):
-        self.refused('xUnrecognizedEnumString', 'ListVolumes',
-                     volumeStatus='happy')
-
-    def test_names_of_version(self):
-        self.assertNotIn('ListVolumes', api.names('7.4'))
-        self.assertIn('ListVolumes', api.names('8.0'))
+        for given, expected in ((True, True), ('true', True),
+                                ('False', False), (False, False)):
+            volume_id = self.make_volume(enable512e=given)
+            self.assertIs(expected,
+                          self.cluster.volumes[volume_id].enable_512e)
+        volume = {'name': 'v', 'accountID': 1, 'totalSize': base.GIB}
+        self.assert_calls(
+            *(('ListVolumes', {'startVolumeID': start},
+               'xInvalidParameterType')
+              for start in ('three', '3.5', 3.5, True, [3], {}, 1e999)),
+            *(('CreateVolume', {**volume, 'enable512e': given},
+               'xInvalidParameterType') for given in ('yes', 1, 0.0, [])),
+            ('AddAccount', {'username': 7}, 'xInvalidParameterType'),
+            ('ListVolumes', {'volumeIDs': 7}, 'xInvalidParameterType'),
+            ('ListVolumes', {'volumeIDs': ['x']}, 'xInvalidParameterType'),
+            ('ListVolumes', {'volumeStatus': 'happy'},
+             'xUnrecognizedEnumString'))

@@ -10,100 +10,92 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Tests of beginning clones."""
+"""Tests of clones: properties, data, slots, progress and results."""
 
 import os
 
-import ddt
-
+from cinder.tests.element_simulator import api
+from cinder.tests.element_simulator import errors
 from cinder.tests.unit.volume.drivers.solidfire_template_cache \
     .element_simulator import base
 
 
-@ddt.ddt
 class CloneVolumeTestCase(base.CloneTestCase):
 
     def test_clone_volume_reply(self):
+        self.call('ModifyVolume', volumeID=self.source, access='readOnly')
+        self.call('CreateVolumeAccessGroup', name='g', volumes=[self.source])
         reply = self.clone('My-Clone')
-        volume = reply['volume']
         self.assertEqual({'asyncHandle', 'cloneID', 'volumeID', 'volume',
                           'curve'}, set(reply))
-        self.assertEqual(('init', 0, reply['volumeID']),
-                         (volume['status'], volume['sliceCount'],
-                          volume['volumeID']))
-        self.assertEqual('iqn.2010-01.com.solidfire:sim1.my-clone.'
-                         f'{reply["volumeID"]}', volume['iqn'])
+        number = reply['volumeID']
+        # What is not given is that of the source, access groups are not.
+        self.assert_contains(
+            {'status': 'init', 'sliceCount': 0, 'volumeID': number,
+             'iqn': f'iqn.2010-01.com.solidfire:sim1.my-clone.{number}',
+             'accountID': 1, 'totalSize': base.GIB, 'access': 'readOnly',
+             'enable512e': False, 'attributes': {'a': 1},
+             'qos': {'minIOPS': 123}, 'volumeAccessGroups': []},
+            reply['volume'])
 
-    def test_clone_volume_inherits(self):
-        self.call('ModifyVolume', volumeID=self.source, access='readOnly')
-        volume = self.clone()['volume']
-        self.assertEqual(
-            (1, base.GIB, 'readOnly', False, {'a': 1}, 123),
-            (volume['accountID'], volume['totalSize'], volume['access'],
-             volume['enable512e'], volume['attributes'],
-             volume['qos']['minIOPS']))
-
-    def test_clone_volume_takes_what_is_given(self):
+    def test_clone_volume_with_parameters(self):
+        given = {'access': 'readWrite', 'attributes': {'b': 2},
+                 'enable512e': True}
         other = self.make_account('other')
-        volume = self.clone(newAccountID=other, newSize=2 * base.GIB,
-                            access='readWrite', attributes={'b': 2},
-                            enable512e=True, snapshotID=0)['volume']
-        self.assertEqual(
-            (other, 2 * base.GIB, 'readWrite', True, {'b': 2}),
-            (volume['accountID'], volume['totalSize'], volume['access'],
-             volume['enable512e'], volume['attributes']))
-
-    def test_clone_volume_empty_attributes_clear(self):
+        for source_access in 'readOnly', 'locked':
+            self.call('ModifyVolume', volumeID=self.source,
+                      access=source_access)
+            volume = self.clone(newAccountID=other, newSize=2 * base.GIB,
+                                snapshotID=0, **given)['volume']
+            self.assert_contains({'accountID': other, **given,
+                                  'totalSize': 2 * base.GIB}, volume)
+        self.clock.advance(10)
         self.assertEqual({}, self.clone(attributes={})['volume'][
             'attributes'])
 
-    def test_clone_volume_attributes_are_its_own(self):
+    def test_clone_volume_refused(self):
+        for error, params in (
+                ('xVolumeIDDoesNotExist', {'volumeID': 99}),
+                ('xAccountIDDoesNotExist', {'newAccountID': 99}),
+                ('xSnapshotIDDoesNotExist', {'snapshotID': 99}),
+                ('xInvalidAPIParameter', {'name': 'a_b'}),
+                ('xInvalidParameter', {'newSize': 5}),
+                ('xInvalidParameter', {'attributes': {'k': 'x' * 1000}})):
+            self.assert_clone_refused(error, **params)
+        self.assertEqual([self.source], list(self.cluster.volumes))
+        self.assertEqual([], self.cluster.jobs.running())
         clone_id = self.clone()['volumeID']
-        self.call('ModifyVolume', volumeID=clone_id, attributes={'z': 1})
-        self.assertEqual({'a': 1},
-                         self.cluster.volumes[self.source].attributes)
-
-    @ddt.data('readOnly', 'locked')
-    def test_clone_volume_of_protected_source(self, access):
-        self.call('ModifyVolume', volumeID=self.source, access=access)
-        self.clone(access='readWrite')
-
-    def test_clone_volume_not_in_access_groups(self):
-        self.call('CreateVolumeAccessGroup', name='g', volumes=[self.source])
-        self.assertEqual([], self.clone()['volume']['volumeAccessGroups'])
-
-    def test_clone_volume_is_in_no_list_until_done(self):
-        clone_id = self.clone('c')['volumeID']
-        lists = (('ListVolumes', {}),
-                 ('ListVolumes', {'volumeIDs': [clone_id]}),
-                 ('ListVolumes', {'volumeName': 'c'}),
-                 ('ListVolumes', {'startVolumeID': clone_id, 'limit': 1}),
-                 ('ListActiveVolumes', {}), ('ListDeletedVolumes', {}),
-                 ('ListVolumesForAccount', {'accountID': 1}))
-        for method, params in lists:
-            ids = [volume['volumeID'] for volume in
-                   self.call(method, **params)['volumes']]
-            self.assertNotIn(clone_id, ids)
+        error = self.assert_clone_refused('xInvalidParameter',
+                                          volumeID=clone_id)
+        self.assertIn('not in the active state', error.message)
         self.clock.advance(10)
-        for method, params in lists:
-            ids = [volume['volumeID'] for volume in
-                   self.call(method, **params)['volumes']]
-            self.assertEqual(method != 'ListDeletedVolumes', clone_id in ids)
-        volume = self.call('ListVolumes', volumeIDs=[clone_id])['volumes'][0]
-        self.assertEqual(('active', 1),
-                         (volume['status'], volume['sliceCount']))
+        self.clone(volume_id=clone_id)
 
-    def test_clone_volume_can_be_modified_meanwhile(self):
-        clone_id = self.clone()['volumeID']
-        self.call('ModifyVolume', volumeID=clone_id, totalSize=2 * base.GIB,
-                  attributes={'n': 1}, qos={'minIOPS': 200})
+    def test_clone_volume_listed_when_done(self):
+        clones = [self.clone('c')['volumeID'] for _ in range(2)]
+        lists = (('ListVolumes', {'volumeIDs': clones}, clones),
+                 ('ListVolumes', {'volumeName': 'c'}, clones),
+                 ('ListVolumes', {'startVolumeID': clones[1]}, clones[1:]),
+                 ('ListVolumes', {}, [self.source, *clones]),
+                 ('ListActiveVolumes', {}, [self.source, *clones]),
+                 ('ListVolumesForAccount', {'accountID': 1},
+                  [self.source, *clones]),
+                 ('ListDeletedVolumes', {}, []))
+        for method, params, volumes in lists:
+            self.assertEqual([each for each in volumes if each not in clones],
+                             self.listed(method, **params))
+        # A running clone can be modified.
+        changes = {'totalSize': 2 * base.GIB, 'attributes': {'n': 1},
+                   'qos': {'minIOPS': 200}}
+        self.call('ModifyVolume', volumeID=clones[1], **changes)
         self.clock.advance(10)
-        volume = self.call('ListVolumes', volumeIDs=[clone_id])['volumes'][0]
-        self.assertEqual((2 * base.GIB, {'n': 1}, 200),
-                         (volume['totalSize'], volume['attributes'],
-                          volume['qos']['minIOPS']))
+        for method, params, volumes in lists:
+            self.assertEqual(volumes, self.listed(method, **params))
+        done = {'status': 'active', 'sliceCount': 1}
+        self.assert_calls(('ListVolumes', {}, {'volumes': [
+            {'attributes': {'a': 1}}, done, {**done, **changes}]}))
 
-    def test_clone_volume_data_is_of_the_moment_of_the_call(self):
+    def test_clone_volume_data(self):
         self.write(self.source, 0, b'before')
         self.write(self.source, base.GIB - 3, b'end')
         clone_id = self.clone()['volumeID']
@@ -114,107 +106,211 @@ class CloneVolumeTestCase(base.CloneTestCase):
         self.assertLess(self.disk_bytes(clone_id), base.MIB)
         self.write(clone_id, 0, b'mine')
         self.assertEqual(b'later!', self.read(self.source, 0, 6))
-
-    def test_clone_volume_larger_ends_in_zeros(self):
-        self.write(self.source, base.GIB - 3, b'end')
         clone_id = self.clone(newSize=base.GIB + 1)['volumeID']
-        self.assertEqual(base.GIB + base.MIB, os.path.getsize(
-            self.cluster.volume_path(clone_id)))
+        self.assertEqual(base.GIB + base.MIB, self.file_size(clone_id))
         self.assertEqual(b'end\0\0', self.read(clone_id, base.GIB - 3, 5))
-
-    def test_clone_volume_smaller_is_cut(self):
-        big = self.make_volume(size=2 * base.GIB)
-        self.write(big, 0, b'data')
-        clone_id = self.clone(volume_id=big, newSize=base.GIB)['volumeID']
-        self.assertEqual(base.GIB, os.path.getsize(
-            self.cluster.volume_path(clone_id)))
-        self.assertEqual(b'data', self.read(clone_id, 0, 4))
-
-    @ddt.data(
-        ('xVolumeIDDoesNotExist', {'volumeID': 99}),
-        ('xAccountIDDoesNotExist', {'newAccountID': 99}),
-        ('xSnapshotIDDoesNotExist', {'snapshotID': 99}),
-        ('xInvalidAPIParameter', {'name': 'a_b'}),
-        ('xInvalidParameter', {'newSize': 5}),
-        ('xInvalidParameter', {'attributes': {'k': 'x' * 1000}}))
-    @ddt.unpack
-    def test_clone_volume_refused(self, error, params):
-        self.refused(error, 'CloneVolume',
-                     **{'volumeID': self.source, 'name': 'c', **params})
-        self.assertEqual([self.source], list(self.cluster.volumes))
-        self.assertEqual([], self.cluster.jobs.running())
-
-    def test_clone_volume_of_a_clone_under_way(self):
-        clone_id = self.clone()['volumeID']
-        error = self.refused('xInvalidParameter', 'CloneVolume',
-                             volumeID=clone_id, name='cc')
-        self.assertIn('not in the active state', error.message)
         self.clock.advance(10)
-        self.clone(volume_id=clone_id)
+        smaller = self.clone(volume_id=clone_id, newSize=base.GIB)['volumeID']
+        self.assertEqual(base.GIB, self.file_size(smaller))
+        self.assertEqual(b'end', self.read(smaller, base.GIB - 3, 5))
 
-    def test_clone_volume_counts_in_limits(self):
-        self.cluster.limits['volumesPerAccountCountMax'] = 2
+
+class CloneLimitsTestCase(base.CloneTestCase):
+
+    def test_clone_volume_account_full_and_snapshot_limit(self):
+        # Targets of running clones and deleted volumes count, too.
+        self.cluster.limits['volumesPerAccountCountMax'] = 3
         self.clone()
-        self.refused('xExceededLimit', 'CloneVolume', volumeID=self.source,
-                     name='c')
+        deleted = self.make_volume()
+        self.call('DeleteVolume', volumeID=deleted)
+        self.assert_clone_refused('xExceededLimit')
+        self.clone(newAccountID=self.make_account('other'))
+        self.call('PurgeDeletedVolume', volumeID=deleted)
+        self.clock.advance(10)
+        self.cluster.limits['snapshotsPerVolumeMax'] = 1
+        snapshot_id = self.call('CreateSnapshot',
+                                volumeID=self.source)['snapshotID']
+        self.assert_clone_refused('xMaxSnapshotsPerVolumeExceeded')
+        self.clone(snapshotID=snapshot_id)
 
-
-class CloneSlotsTestCase(base.CloneTestCase):
-
-    def test_clone_slots_of_a_volume(self):
+    def test_clone_volume_slots_of_volume(self):
+        snapshot_id = self.call('CreateSnapshot',
+                                volumeID=self.source)['snapshotID']
         self.clone()
-        self.clock.advance(5)
+        for params in {}, {'snapshotID': snapshot_id}:
+            self.clock.advance(5)
+            self.clone(**params)
+            self.assert_clone_refused('xMaxClonesPerVolumeExceeded', **params)
+        self.clock.advance(10)
+        self.cluster.limits['cloneJobsPerVolumeMax'] = 1
         self.clone()
-        self.refused('xMaxClonesPerVolumeExceeded', 'CloneVolume',
-                     volumeID=self.source, name='c')
-        self.clock.advance(5)
-        self.clone()
-        self.refused('xMaxClonesPerVolumeExceeded', 'CloneVolume',
-                     volumeID=self.source, name='c')
+        self.assert_clone_refused('xMaxClonesPerVolumeExceeded')
 
-    def test_clone_slots_of_a_node(self):
+    def test_clone_volume_slots_of_node(self):
+        # A limit applies even if it is not reported.
+        self.cluster.limits['cloneJobsPerNodeMax'] = None
+        self.assertNotIn('cloneJobsPerNodeMax', self.call('GetLimits'))
         sources = [self.make_volume() for _ in range(5)]
         for source in sources[:4]:
             self.clone(volume_id=source)
             self.clone(volume_id=source)
-        self.refused('xMaxClonesPerNodeExceeded', 'CloneVolume',
-                     volumeID=sources[4], name='c')
+        self.assert_clone_refused('xMaxClonesPerNodeExceeded',
+                                  volumeID=sources[4])
         self.clock.advance(10)
-        self.clone(volume_id=sources[4])
-
-    def test_clone_slots_of_two_nodes(self):
-        self.cluster.nodes = 2
         self.cluster.limits['cloneJobsPerNodeMax'] = 1
-        other = self.make_volume()
-        self.assertEqual(self.source + 1, other)
-        self.clone()
-        self.clone(volume_id=other)
-        self.refused('xMaxClonesPerNodeExceeded', 'CloneVolume',
-                     volumeID=other, name='c')
+        self.cluster.nodes = 2
+        for source in sources[3:]:
+            self.clone(volume_id=source)
+            self.assert_clone_refused('xMaxClonesPerNodeExceeded',
+                                      volumeID=source)
 
-    def test_clone_slots_differ(self):
-        self.cluster.limits['cloneJobsPerVolumeMax'] = 1
-        self.clone()
-        self.refused('xMaxClonesPerVolumeExceeded', 'CloneVolume',
-                     volumeID=self.source, name='c')
 
-    def test_clone_slots_of_a_snapshot_are_its_volumes(self):
-        snapshot_id = self.call('CreateSnapshot',
-                                volumeID=self.source)['snapshotID']
-        self.clone()
-        self.clone(snapshotID=snapshot_id)
-        self.refused('xMaxClonesPerVolumeExceeded', 'CloneVolume',
-                     volumeID=self.source, name='c', snapshotID=snapshot_id)
+class CloneResultTestCase(base.CloneTestCase):
 
-    def test_clone_slot_limit_not_told(self):
-        self.cluster.limits['cloneJobsPerNodeMax'] = None
-        self.assertNotIn('cloneJobsPerNodeMax', self.call('GetLimits'))
-        self.clone()
+    def clone_failing(self, **params):
+        return api.call(
+            self.cluster, 'CloneVolume',
+            {'volumeID': self.source, 'name': 'c', **params},
+            job_error=errors.ApiError('xSnapshotFailed', 'no luck')).result
 
-    def test_clone_needs_a_free_snapshot(self):
-        self.cluster.limits['snapshotsPerVolumeMax'] = 1
-        snapshot_id = self.call('CreateSnapshot',
-                                volumeID=self.source)['snapshotID']
-        self.refused('xMaxSnapshotsPerVolumeExceeded', 'CloneVolume',
-                     volumeID=self.source, name='c')
-        self.clone(snapshotID=snapshot_id)
+    def assert_gone(self, reply, error_name):
+        self.assertNotIn(reply['volumeID'], self.cluster.volumes)
+        self.clock.advance(10)
+        self.assertNotIn(reply['volumeID'], self.listed())
+        self.assert_contains({'name': error_name}, self.poll(reply)['error'])
+
+    def test_get_async_result(self):
+        reply = self.clone()
+        common = {'status', 'resultType', 'createTime', 'lastUpdateTime'}
+        self.clock.advance(9.99)
+        result = self.poll(reply)
+        self.assertEqual({*common, 'details'}, set(result))
+        self.assert_contains({'status': 'running', 'resultType': 'Clone'},
+                             result)
+        self.clock.advance(0.01)
+        done = {'cloneID': reply['cloneID'], 'message': 'Clone complete.',
+                'volumeID': reply['volumeID']}
+        for params in {'keepResult': True}, {'keepResult': 'true'}, {}:
+            result = self.poll(reply, **params)
+            self.assertEqual({*common, 'result'}, set(result))
+            self.assert_contains({'status': 'complete', 'result': done},
+                                 result)
+        self.assertLess(result['createTime'], result['lastUpdateTime'])
+        handle = reply['asyncHandle']
+        for name, message in (
+                ('xAsyncHandleDoesNotExist',
+                 f'Async handle {handle} does not exist.'),
+                ('xDBNoSuchPath', f'No such path /asyncresults/{handle}')):
+            self.cluster.missing_handle = name
+            error = self.assert_refused(name, 'GetAsyncResult',
+                                        asyncHandle=handle)
+            self.assertEqual(message, error.message)
+        self.cluster.result_names_source = True
+        reply = self.clone()
+        self.clock.advance(10)
+        self.assertEqual(self.source, self.poll(reply)['result']['volumeID'])
+
+    def test_get_async_result_failed(self):
+        # The error is for one call, even if that starts no clone.
+        self.assertRaises(errors.ApiError, self.clone_failing, volumeID=99)
+        other = self.clone()
+        reply = self.clone_failing()
+        path = self.cluster.volume_path(reply['volumeID'])
+        self.assertEqual('running', self.poll(reply)['status'])
+        self.clock.advance(10)
+        result = self.poll(reply)
+        self.assertNotIn('result', result)
+        self.assert_contains({'status': 'complete', 'error': {
+            'name': 'xSnapshotFailed', 'message': 'no luck',
+            'volumeID': reply['volumeID']}}, result)
+        self.assertFalse(os.path.exists(path))
+        self.assert_refused('xVolumeIDDoesNotExist', 'ModifyVolume',
+                            volumeID=reply['volumeID'])
+        self.assertIn('result', self.poll(other))
+        self.assertEqual([self.source, other['volumeID']], self.listed())
+
+    def test_clone_seconds_and_polls(self):
+        for duration, seconds in ((0, 0), (lambda size: size / base.GIB, 3)):
+            self.cluster.jobs.seconds = duration
+            reply = self.clone(f'c{seconds}', newSize=3 * base.GIB)
+            self.assertEqual('init', reply['volume']['status'])
+            if seconds:
+                self.clock.advance(seconds - 0.1)
+                self.assertEqual('running', self.poll(reply)['status'])
+                self.clock.advance(0.1)
+            # The calls of a cache hit.
+            self.assertEqual('complete', self.poll(reply)['status'])
+            self.assertEqual([reply['volumeID']],
+                             self.listed(volumeName=f'c{seconds}'))
+        for polls in 0, 1, 3:
+            self.cluster.jobs.polls = polls
+            reply = self.clone(f'p{polls}')
+            for _ in range(polls):
+                self.assertEqual([], self.listed(volumeName=f'p{polls}'))
+                self.assertEqual('running', self.poll(reply)['status'])
+            self.assertEqual([reply['volumeID']],
+                             self.listed(volumeName=f'p{polls}'))
+            self.assertEqual('complete', self.poll(reply)['status'])
+
+    def test_list_async_results(self):
+        def result(reply, completed, success):
+            return {'asyncResultID': reply['asyncHandle'],
+                    'completed': completed, 'success': success,
+                    'data': {'cloneID': reply['cloneID'],
+                             'volumeID': reply['volumeID']}}
+
+        failing = self.clone_failing()
+        self.clock.advance(5)
+        other = self.clone()
+        for success in False, True:
+            self.clock.advance(5)
+            self.assert_calls(
+                ('ListAsyncResults', {}, {'asyncHandles': [
+                    result(failing, True, False),
+                    result(other, success, success)]}),
+                ('ListAsyncResults', {'asyncResultTypes': ['BulkVolume']},
+                 {'asyncHandles': []}))
+
+    def test_list_sync_jobs(self):
+        reply = self.clone()
+        expected = {'type': 'clone', 'cloneID': reply['cloneID'],
+                    'srcVolumeID': self.source, 'snapshotID': 0,
+                    'dstVolumeID': reply['volumeID'], 'totalBytes': base.GIB}
+        self.assert_calls(('ListSyncJobs', {}, {'syncJobs': [
+            {**expected, 'currentBytes': 0, 'percentComplete': 0.0,
+             'bytesPerSecond': 0.0}]}))
+        self.clock.advance(5)
+        self.assert_calls(('ListSyncJobs', {}, {'syncJobs': [
+            {**expected, 'currentBytes': base.GIB // 2, 'elapsedTime': 5.0,
+             'percentComplete': 50.0, 'remainingTime': 5.0}]}))
+        self.clock.advance(5)
+        self.assertEqual([], self.call('ListSyncJobs')['syncJobs'])
+
+    def test_cancel_clone(self):
+        reply, other = self.clone(), self.clone()
+        cancel = ('CancelClone', {'cloneID': reply['cloneID']})
+        self.assert_calls((*cancel, {}))
+        # Its slot is free.
+        self.clone()
+        self.assert_gone(reply, 'xCloneCancelled')
+        self.assert_calls((*cancel, 'xInvalidParameter'),
+                          ('CancelClone', {'cloneID': other['cloneID']},
+                           'xInvalidParameter'))
+        self.assertEqual(3, len(self.listed()))
+
+    def test_delete_source_or_clone(self):
+        finished = self.clone()
+        self.clock.advance(10)
+        running = self.clone()
+        other = self.clone(volume_id=self.make_volume())
+        self.call('DeleteVolume', volumeID=self.source)
+        self.assert_gone(running, 'xVolumeIDDoesNotExist')
+        for reply in finished, other:
+            self.assertIn('result', self.poll(reply))
+            self.assertIn(reply['volumeID'], self.cluster.volumes)
+        reply = self.clone(volume_id=finished['volumeID'])
+        target = {'volumeID': reply['volumeID']}
+        self.assert_calls(
+            ('DeleteVolume', target, {'volume': {'status': 'deleted'}}),
+            ('PurgeDeletedVolume', target, 'xVolumeIDDoesNotExist'))
+        self.assert_gone(reply, 'xVolumeIDDoesNotExist')

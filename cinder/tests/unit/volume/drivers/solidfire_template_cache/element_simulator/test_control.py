@@ -10,92 +10,70 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Tests of control over HTTP."""
+"""Tests of the control of the simulator over HTTP."""
 
-import ddt
-
-from cinder.tests.element_simulator import faults
 from cinder.tests.unit.volume.drivers.solidfire_template_cache \
     .element_simulator import base
 
 
-@ddt.ddt
 class ControlTestCase(base.ServerTestCase):
 
     def setUp(self):
         super().setUp()
         self.start_simulator(clone_polls=1)
 
-    def sim_request(self, verb, path, status=200, **arguments):
-        reply = self.session.request(verb, f'{self.sim.url}/sim/{path}',
-                                     timeout=60, **arguments)
+    def control(self, verb, path, status=200, body=None):
+        reply = self.request(f'sim/{path}', body, verb)
         self.assertEqual(status, reply.status_code, reply.text)
         return reply.json()
 
-    @ddt.data('faults', 'calls', 'state', 'volumes/1/path')
-    def test_control_needs_credentials(self, path):
+    def test_control_refused(self):
+        for verb, path, status in (
+                ('GET', 'volumes/99/path', 404),
+                ('GET', 'volumes/x/path', 404), ('GET', 'nothing', 404),
+                ('GET', 'faults/1', 404), ('GET', '', 404),
+                ('POST', 'state', 405), ('PUT', 'faults', 405),
+                ('POST', 'calls', 405)):
+            self.assertIn('error', self.control(verb, path, status))
         self.session.auth = ('admin', 'wrong')
-        reply = self.session.get(f'{self.sim.url}/sim/{path}', timeout=60)
-        self.assertEqual(401, reply.status_code)
+        for path in 'faults', 'calls', 'state', 'volumes/1/path':
+            self.assertEqual(401, self.request(f'sim/{path}', None,
+                                               'GET').status_code)
 
-    @ddt.data(
-        {'method': 'GetLimits', 'error': 'xDBClosing', 'message': 'm'},
-        {'method': 'GetLimits', 'error': 'xDBClosing', 'skip': 1,
-         'times': None, 'when': 'after'},
-        {'http_status': 503, 'body': 'away', 'times': 2},
-        {'match': {'a.b': 1}, 'error': 'xDBClosing'})
-    def test_faults_equal_those_in_process(self, members):
-        def run():
-            return [self.post({'method': 'GetLimits',
-                               'params': {'a': {'b': 1}}}).text
-                    for _ in range(4)]
-
-        self.sim.faults.add(faults.Rule(**members))
-        in_process = run()
-        self.sim.faults.clear()
-        self.sim_request('POST', 'faults', json=members)
-        self.assertEqual(in_process, run())
-        self.assertNotEqual(1, len(set(in_process)))
-
-    def test_faults_list_and_clear(self):
-        self.assertEqual([], self.sim_request('GET', 'faults')['rules'])
-        self.sim_request('POST', 'faults', json=[
+    def test_faults(self):
+        self.assertEqual([], self.control('GET', 'faults')['rules'])
+        self.control('POST', 'faults', body=[
             {'error': 'xA'}, {'method': 'Nope', 'drop': True}])
-        self.call('GetLimits')
-        first, second = self.sim_request('GET', 'faults')['rules']
-        self.assertEqual(('xA', 1, 1), (first['error'], first['seen'],
-                                        first['hits']))
-        self.assertEqual((True, 0), (second['drop'], second['hits']))
-        # What was listed can be sent back.
-        self.sim_request('POST', 'faults', json=[first])
+        # The request for the rules is not an API call.
+        self.assertEqual('xA', self.error('GetLimits'))
+        first, second = self.control('GET', 'faults')['rules']
+        self.assertEqual(
+            ('xA', 1, 1, True, 0, 0),
+            (first['error'], first['seen'], first['hits'], second['drop'],
+             second['seen'], second['hits']))
+        # A listed rule is accepted again.
+        self.control('POST', 'faults', body=first)
         self.assertEqual(3, len(self.sim.faults.list()))
-        self.sim_request('DELETE', 'faults')
-        self.assertEqual([], self.sim.faults.list())
-
-    @ddt.data('{', '3', '{"colour": "red"}', '{"when": "never"}',
-              '[{"error": "xA"}, {"colour": "red"}]')
-    def test_faults_malformed(self, body):
-        answer = self.sim_request('POST', 'faults', 400, data=body)
-        self.assertIn('not a rule', answer['error'])
+        self.control('DELETE', 'faults')
+        for body in ('{', '3', '{"colour": "red"}', '{"when": "never"}',
+                     '[{"error": "xA"}, {"colour": "red"}]'):
+            reply = self.control('POST', 'faults', 400, body)
+            self.assertIn('not a rule', reply['error'])
         self.assertEqual([], self.sim.faults.list())
 
     def test_calls(self):
         self.result('GetLimits')
-        self.result('GetLimits')
         self.result('AddAccount', username='a', targetSecret='t' * 12)
-        calls = self.sim_request('GET', 'calls')
-        self.assertEqual({'GetLimits': 2, 'AddAccount': 1}, calls['counts'])
+        counts = {'counts': {'GetLimits': 1, 'AddAccount': 1}, 'total': 2,
+                  'connections': 1, 'bytesIn': self.sim.calls.bytes_in,
+                  'bytesOut': self.sim.calls.bytes_out}
+        self.assertEqual(counts, self.control('GET', 'calls'))
+        calls = self.control('GET', 'calls?full=1')['calls']
         self.assertEqual(
-            (3, 1, self.sim.calls.bytes_in, self.sim.calls.bytes_out),
-            (calls['total'], calls['connections'], calls['bytesIn'],
-             calls['bytesOut']))
-        self.assertNotIn('calls', calls)
-        full = self.sim_request('GET', 'calls?full=1')['calls']
-        self.assertEqual(['GetLimits', 'GetLimits', 'AddAccount'],
-                         [call['method'] for call in full])
-        self.assertEqual({'username': 'a', 'targetSecret': '***'},
-                         full[2]['params'])
-        self.assertEqual(0, self.sim_request('DELETE', 'calls')['total'])
+            [('GetLimits', {}),
+             ('AddAccount', {'username': 'a', 'targetSecret': '***'})],
+            [(call['method'], call['params']) for call in calls])
+        self.assertEqual(0, self.control('DELETE', 'calls')['total'])
         self.assertEqual(0, self.sim.calls.count())
 
     def test_state(self):
@@ -103,39 +81,18 @@ class ControlTestCase(base.ServerTestCase):
         self.result('CreateSnapshot', volumeID=volume_id, name='s')
         self.result('CreateVolumeAccessGroup', name='g')
         clone = self.result('CloneVolume', volumeID=volume_id, name='c')
-        state = self.sim_request('GET', 'state')
-        self.assertEqual(['tenant'], [account['username'] for account in
-                                      state['accounts']])
+        state = self.control('GET', 'state')
         self.assertNotIn('Secret', str(state))
-        self.assertEqual([('v', 'active'), ('c', 'init')],
-                         [(volume['name'], volume['status'])
-                          for volume in state['volumes']])
+        self.assertEqual('tenant', state['accounts'][0]['username'])
         self.assertEqual(
-            [{'asyncHandle': clone['asyncHandle'],
-              'cloneID': clone['cloneID'], 'srcVolumeID': volume_id,
-              'dstVolumeID': clone['volumeID']}], state['runningClones'])
-        self.assertEqual((1, 1, 'stage1Happy'),
-                         (len(state['snapshots']),
-                          len(state['volumeAccessGroups']),
-                          state['fullness']))
-
-    def test_volume_path(self):
-        volume_id = self.make_volume()
-        answer = self.sim_request('GET', f'volumes/{volume_id}/path')
-        self.assertEqual(self.sim.cluster.volume_path(volume_id),
-                         answer['path'])
-
-    @ddt.data('volumes/99/path', 'volumes/x/path', 'nothing', 'faults/1', '')
-    def test_path_unknown(self, path):
-        self.assertIn('error', self.sim_request('GET', path, 404))
-
-    @ddt.data(('POST', 'state'), ('PUT', 'faults'), ('POST', 'calls'))
-    @ddt.unpack
-    def test_verb_unknown(self, verb, path):
-        self.assertIn('error', self.sim_request(verb, path, 405))
-
-    def test_control_is_no_api_call(self):
-        self.sim.faults.add(error='xA')
-        self.sim_request('GET', 'state')
-        self.assertEqual(0, self.sim.calls.count())
-        self.assertEqual('xA', self.error('GetLimits'))
+            (['v', 'c'], ['s'], ['g']),
+            tuple([each['name'] for each in state[kind]] for kind in
+                  ('volumes', 'snapshots', 'volumeAccessGroups')))
+        self.assertEqual(
+            ('stage1Happy', [{
+                'asyncHandle': clone['asyncHandle'], 'srcVolumeID': volume_id,
+                'cloneID': clone['cloneID'],
+                'dstVolumeID': clone['volumeID']}]),
+            (state['fullness'], state['runningClones']))
+        self.assertEqual({'path': self.sim.cluster.volume_path(volume_id)},
+                         self.control('GET', f'volumes/{volume_id}/path'))

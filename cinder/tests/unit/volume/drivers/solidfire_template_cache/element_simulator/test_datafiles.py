@@ -38,65 +38,45 @@ class DataFilesTestCase(test.TestCase):
                 target.seek(offset)
                 target.write(data)
 
-    def check(self, name, size):
+    def assert_data(self, name, size):
         self.assertEqual(size, os.path.getsize(self.files.path(name)))
         with open(self.files.path(name), 'rb') as source:
             for offset, data in _PARTS.items():
                 source.seek(offset)
                 if offset < size:
-                    self.assertEqual(data, source.read(len(data)))
-                    self.assertEqual(b'\0' * 9 if offset + len(data) < size
-                                     else b'', source.read(9))
+                    expected = data + b'\0' * 9
+                    self.assertEqual(expected[:size - offset],
+                                     source.read(len(expected)))
         self.assertLess(self.files.used(name), base.MIB)
 
-    def test_copy_is_equal_and_sparse(self):
-        self.files.copy('a', 'b', base.GIB)
-        self.check('b', base.GIB)
+    def test_copy_sizes(self):
+        for size in base.GIB, 2 * base.GIB, 800 * base.MIB, 3:
+            self.files.copy('a', 'b', size)
+            self.assert_data('b', size)
 
-    def test_copy_without_copy_file_range(self):
-        with mock.patch.object(os, 'copy_file_range', autospec=True,
-                               side_effect=OSError):
-            self.files.copy('a', 'b', base.GIB)
-        self.check('b', base.GIB)
-
-    def test_copy_larger(self):
-        self.files.copy('a', 'b', 2 * base.GIB)
-        self.check('b', 2 * base.GIB)
-
-    def test_copy_smaller(self):
-        self.files.copy('a', 'b', 800 * base.MIB)
-        self.check('b', 800 * base.MIB)
-
-    def test_copy_cuts_within_data(self):
-        self.files.copy('a', 'b', 3)
-        with open(self.files.path('b'), 'rb') as source:
-            self.assertEqual(b'fir', source.read())
-
-    def test_copy_over_an_open_file(self):
+    def test_copy_without_copy_file_range_over_open_file(self):
         self.files.create('b', base.GIB)
         with open(self.files.path('b'), 'r+b') as target:
             target.seek(base.MIB)
             target.write(b'old')
             target.flush()
-            self.files.copy('a', 'b', base.GIB)
+            with mock.patch.object(os, 'copy_file_range', autospec=True,
+                                   side_effect=OSError):
+                self.files.copy('a', 'b', base.GIB)
             target.seek(base.MIB)
             self.assertEqual(b'\0\0\0', target.read(3))
-        self.check('b', base.GIB)
+        self.assert_data('b', base.GIB)
 
-    def test_resize(self):
+    def test_resize_and_remove(self):
         self.files.resize('a', 2 * base.GIB)
-        self.check('a', 2 * base.GIB)
+        self.assert_data('a', 2 * base.GIB)
+        for _ in range(2):
+            self.files.remove('a')
+            self.assertEqual(0, self.files.used('a'))
 
-    def test_remove_twice(self):
-        self.files.remove('a')
-        self.files.remove('a')
-        self.assertEqual(0, self.files.used('a'))
-
-    def test_close_removes_the_directory_it_made(self):
+    def test_close_with_temporary_and_given_directory(self):
         self.files.close()
         self.assertFalse(os.path.exists(self.files.directory))
-
-    def test_close_keeps_the_directory_it_was_given(self):
         directory = os.path.join(tempfile.mkdtemp(), 'made')
         files = datafiles.DataFiles(directory)
         files.create('a', 10)

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Tests of the HTTPS server, as a client meets it."""
+"""Tests of the HTTPS server, its fixture and the journal of calls."""
 
 import concurrent.futures
 import logging
@@ -19,183 +19,148 @@ import threading
 import time
 import uuid
 
-import ddt
 import fixtures
 import requests
 
 from cinder.tests.element_simulator import clock
 from cinder.tests.element_simulator import cluster
+from cinder.tests.element_simulator import fixture
+from cinder.tests.element_simulator import journal
 from cinder.tests.element_simulator import server
+from cinder.tests.unit import test
 from cinder.tests.unit.volume.drivers.solidfire_template_cache \
     .element_simulator import base
 
+GET_LIMITS = {'method': 'GetLimits'}
 
-@ddt.ddt
+
 class HttpTestCase(base.ServerTestCase):
 
     def setUp(self):
         super().setUp()
         self.start_simulator()
 
-    def test_certificate_verifies(self):
-        for host in ('127.0.0.1', 'localhost'):
+    def test_certificate(self):
+        for host in '127.0.0.1', 'localhost':
             reply = self.session.post(
                 f'https://{host}:{self.sim.port}/json-rpc/12.0', timeout=60,
-                json={'method': 'GetLimits'})
+                json=GET_LIMITS)
             self.assertEqual(200, reply.status_code)
-
-    def test_certificate_is_of_no_public_authority(self):
-        self.session.verify = True
-        self.assertRaises(requests.exceptions.SSLError, self.post, {})
-
-    def test_certificate_of_another_server_does_not_verify(self):
+        key = os.path.join(os.path.dirname(self.sim.ca_file), 'server.key')
+        self.assertEqual(0o600, os.stat(key).st_mode & 0o777)
         with server.Server(self.sim.cluster) as other:
-            self.session.verify = other.ca_file
-            self.assertRaises(requests.exceptions.SSLError, self.post, {})
+            for ca_file in True, other.ca_file:
+                self.session.verify = ca_file
+                self.assertRaises(requests.exceptions.SSLError, self.request)
 
-    @ddt.data(None, ('admin', 'wrong'), ('other', 'solidfire'),
-              ('admin', ''))
-    def test_credentials_wrong(self, auth):
-        self.session.auth = auth
-        reply = self.post({'method': 'GetLimits'})
-        self.assertEqual(401, reply.status_code)
-        self.assertIn('401 Unauthorized', reply.text)
-        self.assertIn('text/html', reply.headers['Content-Type'])
-        self.assertRaises(ValueError, reply.json)
+    def test_credentials_wrong(self):
+        for auth in None, ('admin', 'wrong'), ('other', 'solidfire'), 'Bearer':
+            self.session.auth = None if auth == 'Bearer' else auth
+            reply = self.request(body=GET_LIMITS, headers=(
+                {'Authorization': 'Bearer abc'} if auth == 'Bearer' else {}))
+            self.assertEqual(401, reply.status_code)
+            self.assertIn('401 Unauthorized', reply.text)
+            self.assertIn('text/html', reply.headers['Content-Type'])
         self.assertEqual(0, self.sim.calls.count())
 
-    def test_credentials_of_another_kind(self):
-        self.session.auth = None
-        self.session.headers['Authorization'] = 'Bearer abc'
-        self.assertEqual(401, self.post({}).status_code)
-
-    @ddt.data('12.9', '99.0', 'x', '')
-    def test_version_unknown(self, version):
-        reply = self.post({'method': 'GetLimits'}, version)
-        self.assertEqual(404, reply.status_code)
-        self.assertIn('Not Found', reply.text)
-
-    @ddt.data('', 'json-rpc', 'json-rpc/12.0/x', 'other/12.0')
-    def test_path_unknown(self, path):
-        reply = self.session.post(f'{self.sim.url}/{path}', timeout=60)
-        self.assertEqual(404, reply.status_code)
-
-    def test_get_is_not_offered(self):
-        reply = self.session.get(f'{self.sim.url}/json-rpc/12.0', timeout=60)
-        self.assertEqual(405, reply.status_code)
-
-    def test_trailing_slash(self):
-        self.assertIn('result', self.post({'method': 'GetLimits'},
-                                          '8.0/').json())
-
-    @ddt.data('application/json', 'application/json-rpc', 'json-rpc',
-              'text/plain')
-    def test_content_type_is_ignored(self, kind):
-        reply = self.session.post(
-            f'{self.sim.url}/json-rpc/1.0', data='{"method": "GetLimits"}',
-            headers={'Content-Type': kind}, timeout=60)
-        self.assertIn('result', reply.json())
-
-    @ddt.data(7, 'seven', 0)
-    def test_id_is_echoed(self, request_id):
-        for method in ('GetLimits', 'Nope'):
-            self.assertEqual(request_id, self.post(
-                {'method': method, 'id': request_id}).json()['id'])
-
-    def test_id_left_out(self):
-        self.assertIsNone(self.post({'method': 'GetLimits'}).json()['id'])
-
-    def test_api_error_has_status_200(self):
-        reply = self.post({'method': 'GetAccountByName', 'id': 3,
-                           'params': {'username': 'nobody'}})
-        self.assertEqual(200, reply.status_code)
-        self.assertEqual(
-            {'id': 3, 'error': {'code': 500, 'name': 'xUnknownAccount',
-                                'message': 'Unknown account nobody'}},
-            reply.json())
-
-    @ddt.data(('{', 'xInvalidAPIParameter'), ('[]', 'xInvalidAPIParameter'),
-              ('{}', 'xMissingParameter'),
-              ('{"method": 3}', 'xMissingParameter'),
-              ('{"method": "GetLimits", "params": [1]}',
-               'xInvalidAPIParameter'))
-    @ddt.unpack
-    def test_request_malformed(self, body, name):
-        reply = self.session.post(f'{self.sim.url}/json-rpc/1.0', data=body,
-                                  timeout=60)
-        self.assertEqual(200, reply.status_code)
-        self.assertEqual(name, reply.json()['error']['name'])
-
-    def test_unused_parameters_are_told(self):
-        answer = self.call('ListAccounts', bogus=1)
-        self.assertEqual({'bogus': 1}, answer['unusedParameters'])
-        self.assertEqual({'unusedParameters': {'bogus': 1}},
-                         answer['warning'])
-        self.assertNotIn('unusedParameters', self.call('ListAccounts'))
-
-    def test_defect_of_the_simulator_is_a_server_error(self):
+    def test_http_status(self):
+        for verb, path, status, text in (
+                ('POST', 'json-rpc/12.9', 404, 'Not Found'),
+                ('POST', 'json-rpc/99.0', 404, 'Not Found'),
+                ('POST', 'json-rpc/x', 404, 'Not Found'),
+                ('POST', 'json-rpc', 404, 'Not Found'),
+                ('POST', '', 404, 'Not Found'),
+                ('POST', 'json-rpc/12.0/x', 404, 'Not Found'),
+                ('POST', 'other/12.0', 404, 'Not Found'),
+                ('GET', 'json-rpc/12.0', 405, 'Not Allowed'),
+                ('POST', 'json-rpc/8.0/', 200, 'result')):
+            reply = self.request(path, GET_LIMITS, verb)
+            self.assertEqual(status, reply.status_code, path)
+            self.assertIn(text, reply.text)
+        # A bug of the simulator.
         self.sim.cluster.accounts = None
-        reply = self.post({'method': 'ListAccounts'})
+        reply = self.request(body={'method': 'ListAccounts'})
         self.assertEqual(500, reply.status_code)
         self.assertIn('text/html', reply.headers['Content-Type'])
+
+    def test_content_type_ignored_and_id_echoed(self):
+        for kind in 'application/json-rpc', 'json-rpc', 'text/plain':
+            reply = self.request(body='{"method": "GetLimits"}',
+                                 headers={'Content-Type': kind})
+            self.assertIn('result', reply.json())
+        for method in 'GetLimits', 'Nope':
+            for request_id in 7, 'seven', 0, None:
+                self.assertEqual(request_id, self.request(body={
+                    'method': method, 'id': request_id}).json()['id'])
+        self.assertIsNone(self.request(body=GET_LIMITS).json()['id'])
+
+    def test_api_error(self):
+        for body, name in (
+                ('{', 'xInvalidAPIParameter'), ('[]', 'xInvalidAPIParameter'),
+                ('{}', 'xMissingParameter'),
+                ('{"method": 3}', 'xMissingParameter'),
+                ('{"method": "GetLimits", "params": [1]}',
+                 'xInvalidAPIParameter'),
+                ('{"method": "GetAccountByName", "params": '
+                 '{"username": "nobody"}}', 'xUnknownAccount')):
+            reply = self.request(body=body)
+            self.assertEqual(200, reply.status_code)
+            self.assertEqual(name, reply.json()['error']['name'])
+        self.assertEqual(
+            {'id': None, 'error': {'code': 500, 'name': 'xUnknownAccount',
+                                   'message': 'Unknown account nobody'}},
+            reply.json())
+
+    def test_unused_parameters(self):
+        reply = self.call('ListAccounts', bogus=1)
+        self.assertEqual({'bogus': 1}, reply['unusedParameters'])
+        self.assertEqual({'unusedParameters': {'bogus': 1}},
+                         reply['warning'])
+        self.assertNotIn('unusedParameters', self.call('ListAccounts'))
 
 
 class ConnectionTestCase(base.ServerTestCase):
 
-    def test_connection_is_kept_alive(self):
-        self.start_simulator()
-        for _ in range(20):
-            self.result('GetLimits')
-        self.assertEqual(1, self.sim.server.connections)
-
-    def test_connections_are_counted(self):
-        self.start_simulator()
-        for _ in range(3):
-            self.call('GetLimits', session=self.new_session())
-        self.assertEqual(3, self.sim.server.connections)
-        self.sim.reset_calls()
-        self.result('GetLimits')
-        self.assertEqual((1, 1), (self.sim.server.connections,
-                                  self.sim.calls.count()))
-
-    def test_many_idle_connections_are_kept(self):
+    def test_connections_kept_and_counted(self):
         self.start_simulator()
         sessions = [self.new_session() for _ in range(30)]
         for _ in range(2):
             for session in sessions:
                 self.call('GetLimits', session=session)
         self.assertEqual(30, self.sim.server.connections)
+        self.sim.reset_calls()
+        self.result('GetLimits')
+        self.assertEqual((1, 1), (self.sim.server.connections,
+                                  self.sim.calls.count()))
 
     def test_stop_and_start_again(self):
+        built = server.Server(cluster.Cluster())
+        self.addCleanup(built.cluster.close)
+        self.assertEqual((0, ''), (built.port, built.ca_file))
         self.start_simulator()
         volume_id = self.make_volume()
-        self.sim.server.stop()
+        for _ in range(2):
+            self.sim.server.stop()
         self.assertRaises(requests.exceptions.ConnectionError, self.call,
                           'GetLimits')
         self.sim.server.start()
         volume, = self.result('ListVolumes')['volumes']
         self.assertEqual(volume_id, volume['volumeID'])
 
-    def test_stop_twice(self):
-        self.start_simulator()
-        self.sim.server.stop()
-        self.sim.server.stop()
-
-    def test_two_servers_at_once(self):
-        first = self.start_simulator()
-        self.make_volume()
-        second = self.start_simulator(name='other')
-        self.assertNotEqual(first.port, second.port)
-        self.assertEqual([], self.result('ListVolumes')['volumes'])
-
-    def test_certificate_dir(self):
-        directory = os.path.join(self.useFixture(fixtures.TempDir()).path,
-                                 'tls')
-        self.start_simulator(certificate_dir=directory)
-        self.assertEqual(directory, os.path.dirname(self.sim.ca_file))
-        self.assertEqual(0o600, os.stat(
-            os.path.join(directory, 'server.key')).st_mode & 0o777)
-        self.result('GetLimits')
+    def test_fixture(self):
+        with fixture.ElementSimulator(clone_seconds=2, login='me') as self.sim:
+            with fixture.ElementSimulator(cluster=self.sim.cluster) as other:
+                self.assertIs(self.sim.cluster, other.cluster)
+            self.session = self.new_session()
+            self.result('GetLimits')
+            self.assertEqual((2, 1), (self.sim.cluster.jobs.seconds,
+                                      self.sim.calls.count('GetLimits')))
+            directory = self.sim.cluster.files.directory
+            self.assertTrue(os.path.isdir(directory))
+        self.assertFalse(os.path.exists(directory))
+        self.assertRaises(requests.exceptions.ConnectionError, self.request)
+        self.assertRaisesRegex(TypeError, 'colour', fixture.ElementSimulator,
+                               colour='red')
 
 
 class FaultsTestCase(base.ServerTestCase):
@@ -205,101 +170,84 @@ class FaultsTestCase(base.ServerTestCase):
         self.clock = clock.ManualClock()
         self.start_simulator(clock=self.clock, clone_seconds=10,
                              sleep=self.clock.sleep)
+        self.volume_id = self.make_volume()
 
     def names(self):
         return [volume.name for volume in self.sim.cluster.volumes.values()]
 
-    def test_error_before_the_effect(self):
-        self.make_volume()
-        self.sim.faults.add(method='CreateVolume', error='xDBConnectionLoss',
-                            message='gone')
-        answer = self.call('CreateVolume', name='n', accountID=1,
-                           totalSize=base.GIB)
-        self.assertEqual({'code': 500, 'name': 'xDBConnectionLoss',
-                          'message': 'gone'}, answer['error'])
-        self.assertEqual(['v'], self.names())
-        call = self.sim.calls[-1]
-        self.assertEqual(('xDBConnectionLoss', False, False),
-                         (call.error, call.effect, call.ok))
+    def test_fault_before_or_after_effect(self):
+        def create():
+            try:
+                return self.call('CreateVolume', name='n', accountID=1,
+                                 totalSize=base.GIB)['error']
+            except requests.exceptions.ConnectionError:
+                return None
 
-    def test_error_after_the_effect(self):
-        self.make_volume()
-        self.sim.faults.add(method='CreateVolume', error='xRecvTimeout',
-                            when='after')
-        self.assertEqual('xRecvTimeout', self.error(
-            'CreateVolume', name='n', accountID=1, totalSize=base.GIB))
-        self.assertEqual(['v', 'n'], self.names())
-        self.assertTrue(self.sim.calls[-1].effect)
-
-    def test_drop_before_the_effect(self):
-        self.make_volume()
-        self.sim.faults.add(method='CreateVolume', drop=True)
-        self.assertRaises(requests.exceptions.ConnectionError, self.call,
-                          'CreateVolume', name='n', accountID=1,
-                          totalSize=base.GIB)
-        self.assertEqual(['v'], self.names())
-        call = self.sim.calls[-1]
-        self.assertEqual((True, None, False),
-                         (call.dropped, call.http_status, call.effect))
-        self.result('GetLimits')
+        error = {'code': 500, 'name': 'xRecvTimeout', 'message': 'gone'}
+        names = ['v']
+        for when in 'before', 'after':
+            for members, expected in (
+                    ({'error': 'xRecvTimeout', 'message': 'gone'}, error),
+                    ({'drop': True}, None)):
+                self.sim.faults.add(method='CreateVolume', when=when,
+                                    **members)
+                self.assertEqual(expected, create())
+                names += ['n'] if when == 'after' else []
+                self.assertEqual(names, self.names())
+                call = self.sim.calls[-1]
+                self.assertEqual(
+                    (members.get('error'), when == 'after', False,
+                     'drop' in members, None if 'drop' in members else 200),
+                    (call.error, call.effect, call.ok, call.dropped,
+                     call.http_status))
         self.assertEqual(2, self.sim.server.connections)
 
-    def test_drop_after_the_effect(self):
-        self.make_volume()
-        self.sim.faults.add(method='CreateVolume', drop=True, when='after')
-        self.assertRaises(requests.exceptions.ConnectionError, self.call,
-                          'CreateVolume', name='n', accountID=1,
-                          totalSize=base.GIB)
-        self.assertEqual(['v', 'n'], self.names())
-        self.assertEqual((True, True), (self.sim.calls[-1].dropped,
-                                        self.sim.calls[-1].effect))
+    def test_fault_ignores_attributes(self):
+        self.sim.faults.add(method='*Volume', ignore=['attributes'],
+                            times=None)
+        params = {'name': 'n', 'attributes': {'a': 1}}
+        created = self.call('CreateVolume', accountID=1, totalSize=base.GIB,
+                            **params)
+        self.assertEqual({'id', 'result'}, set(created))
+        self.result('CloneVolume', volumeID=self.volume_id, **params)
+        self.clock.advance(10)
+        for volume in self.result('ListVolumes', volumeName='n')['volumes']:
+            self.assertEqual({}, volume['attributes'])
+        self.assertIn('attributes', self.sim.calls[-2].params)
 
-    def test_http_status(self):
-        self.sim.faults.add(http_status=503, body='<html>away</html>')
-        reply = self.post({'method': 'GetLimits'})
-        self.assertEqual((503, '<html>away</html>'),
-                         (reply.status_code, reply.text))
-        self.assertIn('text/html', reply.headers['Content-Type'])
-        self.assertIn('result', self.post({'method': 'GetLimits'}).json())
+    def test_fault_with_http_status(self):
+        for status, body, text in ((503, '<html>away', '<html>away'),
+                                   (200, {'x': None}, '{"x": null}'),
+                                   (200, 'null', 'null'), (500, None, '')):
+            self.sim.faults.add(http_status=status, body=body)
+            reply = self.request(body=GET_LIMITS)
+            self.assertEqual((status, text), (reply.status_code, reply.text))
+            self.assertIn('html' if status == 503 else 'json',
+                          reply.headers['Content-Type'])
+        # A volume that is not listed at first, although its clone is done.
+        self.sim.faults.add(method='ListVolumes', http_status=200,
+                            match={'volumeName': 'v'},
+                            body={'id': 1, 'result': {'volumes': []}})
+        for params, count in (({}, 1), ({'volumeName': 'v'}, 0),
+                              ({'volumeName': 'v'}, 1)):
+            self.assertEqual(count, len(self.result('ListVolumes', **params)[
+                'volumes']))
 
-    def test_http_status_with_json(self):
-        self.sim.faults.add(http_status=200, body={'id': None, 'x': 1})
-        self.sim.faults.add(http_status=200, body='null')
-        self.sim.faults.add(http_status=500)
-        self.assertEqual({'id': None, 'x': 1}, self.call('GetLimits'))
-        self.assertIsNone(self.call('GetLimits'))
-        self.assertEqual('', self.post({'method': 'GetLimits'}).text)
-
-    def test_match_looks_at_the_parameters(self):
-        first, second = self.make_volume(), self.make_volume()
-        self.sim.faults.add(method='ModifyVolume', error='xDBClosing',
-                            match={'volumeID': second}, times=None)
-        self.result('ModifyVolume', volumeID=first)
-        self.assertEqual('xDBClosing', self.error('ModifyVolume',
-                                                  volumeID=second))
-
-    def test_job_error(self):
-        volume_id = self.make_volume()
-        self.sim.faults.add(method='CloneVolume',
-                            job_error='xSnapshotFailed')
-        reply = self.result('CloneVolume', volumeID=volume_id, name='c')
+    def test_fault_of_job_and_delay_before_and_after_effect(self):
+        self.sim.faults.add(method='CloneVolume', delay=3.0)
+        self.sim.faults.add(method='CloneVolume', delay=4.0, when='after')
+        self.sim.faults.add(method='CloneVolume', job_error='xSnapshotFailed')
+        reply = self.result('CloneVolume', volumeID=1, name='c')
+        self.assertEqual([3.0, 4.0], self.clock.slept)
+        job, = self.result('ListSyncJobs')['syncJobs']
+        self.assertAlmostEqual(4.0, job['elapsedTime'])
         self.clock.advance(10)
         result = self.result('GetAsyncResult',
                              asyncHandle=reply['asyncHandle'])
         self.assertEqual('xSnapshotFailed', result['error']['name'])
         self.assertEqual(['v'], self.names())
 
-    def test_delay_before_and_after_the_effect(self):
-        self.make_volume()
-        self.sim.faults.add(method='CloneVolume', delay=3.0)
-        self.sim.faults.add(method='CloneVolume', delay=4.0, when='after')
-        self.result('CloneVolume', volumeID=1, name='c')
-        self.assertEqual([3.0, 4.0], self.clock.slept)
-        # It started three seconds in, and has run for four.
-        job, = self.result('ListSyncJobs')['syncJobs']
-        self.assertAlmostEqual(4.0, job['elapsedTime'])
-
-    def test_delay_keeps_nobody_else_waiting(self):
+    def test_delay_does_not_block_other_calls(self):
         go, delayed = threading.Event(), threading.Event()
 
         def sleep(seconds):
@@ -315,30 +263,29 @@ class FaultsTestCase(base.ServerTestCase):
         self.addCleanup(go.set)
         self.assertTrue(delayed.wait(60))
         self.result('GetLimits')
-        self.assertEqual(['GetLimits'], self.sim.calls.methods)
+        self.assertNotIn('GetClusterInfo', self.sim.calls.methods)
 
 
 class CallsTestCase(base.ServerTestCase):
 
-    def test_calls_tell_method_params_version_and_outcome(self):
+    def test_calls_recorded(self):
         self.start_simulator()
-        self.call('ListVolumes', version='8.0', limit=1)
+        reply = self.request('json-rpc/8.0', {'method': 'ListVolumes',
+                                              'params': {'limit': 1}})
+        size = len(reply.request.body), len(reply.content)
         self.call('GetAccountByName', username='x')
-        first, second = self.sim.calls
-        self.assertEqual(('ListVolumes', {'limit': 1}, '8.0', None, True),
-                         (first.method, first.params, first.version,
-                          first.error, first.ok))
+        self.call('GetLimits')
+        first, second, third = self.sim.calls
+        self.assertEqual(journal.Call(
+            'ListVolumes', {'limit': 1}, '8.0', effect=True, bytes_in=size[0],
+            bytes_out=size[1]), first)
         self.assertEqual(('xUnknownAccount', False, 200),
                          (second.error, second.ok, second.http_status))
+        self.assertTrue(first.ok and third.ok)
+        self.assertEqual(sum(call.bytes_out for call in self.sim.calls),
+                         self.sim.calls.bytes_out)
 
-    def test_calls_count_bytes(self):
-        self.start_simulator()
-        reply = self.post({'method': 'GetLimits'})
-        self.assertEqual(
-            (len(reply.request.body), len(reply.content)),
-            (self.sim.calls.bytes_in, self.sim.calls.bytes_out))
-
-    def test_secrets_are_nowhere(self):
+    def test_secrets_not_recorded(self):
         logger = self.useFixture(fixtures.FakeLogger(level=logging.DEBUG))
         secrets = ['chap-' + uuid.uuid4().hex[:8] for _ in range(2)]
         self.start_simulator(password='pass-' + uuid.uuid4().hex)
@@ -351,68 +298,66 @@ class CallsTestCase(base.ServerTestCase):
                           'AddAccount', **{**params, 'username': 'b'})
         self.error('AddAccount', username='c', initiatorSecret='s' + 'x' * 40)
         self.sim.cluster.accounts = None
-        self.post({'method': 'AddAccount', 'params': params})
-        seen = logger.output + repr(list(self.sim.calls))
+        self.request(body={'method': 'AddAccount', 'params': params})
+        recorded = logger.output + repr(list(self.sim.calls))
         self.assertIn('AddAccount', logger.output)
         for secret in [*secrets, self.sim.password, 'x' * 40]:
-            self.assertNotIn(secret, seen)
+            self.assertNotIn(secret, recorded)
+
+
+class JournalTestCase(test.TestCase):
+
+    def test_counts_and_reset(self):
+        calls = journal.Journal()
+        for method in 'ABA':
+            calls.add(journal.Call(method, {}, '1.0', bytes_in=3))
+        self.assertEqual(['A', 'B', 'A'], calls.methods)
+        self.assertEqual(([3, 2, 0], {'A': 2, 'B': 1}, 9),
+                         ([calls.count(method) for method in (None, *'AC')],
+                          calls.counts(), calls.bytes_in))
+        calls.reset_calls()
+        self.assertEqual((0, 0), (len(calls), calls.bytes_in))
+
+    def test_redact(self):
+        given = {'username': 'a', 'initiatorSecret': 's1',
+                 'list': [{'targetSecret': 's2', 'password': 's3'}]}
+        self.assertEqual(
+            {'username': 'a', 'initiatorSecret': '***',
+             'list': [{'targetSecret': '***', 'password': '***'}]},
+            journal.redact(given))
+        self.assertEqual('s1', given['initiatorSecret'])
 
 
 class ConcurrencyTestCase(base.ServerTestCase):
 
-    def setUp(self):
-        super().setUp()
-        self.clock = clock.ManualClock()
-        self.start_simulator(clock=self.clock, clone_seconds=self.dawdle)
-        self.volume_id = self.make_volume()
-
-    @staticmethod
-    def dawdle(size):
-        """Give others a chance between the check of slots and the entry."""
-        time.sleep(0.01)
-        return 10
-
-    def together(self, count, method, params):
-        """Return the answers to calls made at the same time."""
+    def run_concurrently(self, count, method, **params):
+        """Return the results, or error names, of concurrent calls."""
         barrier = threading.Barrier(count)
 
-        def one(number):
-            session = self.new_session()
+        def one(session):
             barrier.wait(60)
-            return self.call(method, session=session, **params(number))
+            reply = self.call(method, session=session, **params)
+            return reply['error']['name'] if 'error' in reply else (
+                reply['result'])
 
         with concurrent.futures.ThreadPoolExecutor(count) as pool:
-            return list(pool.map(one, range(count)))
+            return list(pool.map(one, [self.new_session()
+                                       for _ in range(count)]))
 
-    def test_clones_fill_exactly_the_slots(self):
-        answers = self.together(
-            16, 'CloneVolume',
-            lambda number: {'volumeID': self.volume_id, 'name': f'c{number}'})
-        errors = [answer['error']['name'] for answer in answers
-                  if 'error' in answer]
-        self.assertEqual(['xMaxClonesPerVolumeExceeded'] * 14, errors)
-        self.clock.advance(10)
-        self.assertEqual(3, len(self.result('ListVolumes')['volumes']))
+    def test_concurrent_calls(self):
+        def clone_seconds(size):
+            # Let other threads run between the check and the start.
+            time.sleep(0.01)
+            return 10
 
-    def test_accounts_are_unique(self):
-        answers = self.together(8, 'AddAccount',
-                                lambda number: {'username': 'same'})
-        self.assertEqual(7, sum(
-            answer.get('error', {}).get('name') == 'xDuplicateUsername'
-            for answer in answers))
-
-    def test_volume_ids_are_unique(self):
-        answers = self.together(
-            16, 'CreateVolume',
-            lambda number: {'name': 'v', 'accountID': 1,
-                            'totalSize': base.GIB})
-        ids = {answer['result']['volumeID'] for answer in answers}
-        self.assertEqual(16, len(ids))
-
-
-class ServerTestCase(base.ServerTestCase):
-
-    def test_building_a_server_listens_nowhere(self):
-        built = server.Server(cluster.Cluster())
-        self.addCleanup(built.cluster.close)
-        self.assertEqual((0, None), (built.port, built.ca_file))
+        self.start_simulator(clock=clock.ManualClock(),
+                             clone_seconds=clone_seconds)
+        volume_id = self.make_volume()
+        results = self.run_concurrently(16, 'CloneVolume', name='c',
+                                        volumeID=volume_id)
+        self.assertEqual(14, results.count('xMaxClonesPerVolumeExceeded'))
+        results = self.run_concurrently(8, 'AddAccount', username='same')
+        self.assertEqual(7, results.count('xDuplicateUsername'))
+        results = self.run_concurrently(16, 'CreateVolume', name='v',
+                                        accountID=1, totalSize=base.GIB)
+        self.assertEqual(16, len({each['volumeID'] for each in results}))

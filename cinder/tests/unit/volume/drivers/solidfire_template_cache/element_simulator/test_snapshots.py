@@ -10,10 +10,12 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Tests of snapshots."""
+"""Tests of snapshots, and of pairs of clusters and volumes."""
 
 import os
 
+from cinder.tests.element_simulator import api
+from cinder.tests.element_simulator import peers
 from cinder.tests.unit.volume.drivers.solidfire_template_cache \
     .element_simulator import base
 
@@ -25,146 +27,105 @@ class SnapshotsTestCase(base.ClusterTestCase):
         self.volume_id = self.make_volume(name='v')
         self.write(self.volume_id, 0, b'one')
 
-    def snapshot(self, volume_id=None, **params):
-        return self.call('CreateSnapshot',
-                         volumeID=volume_id or self.volume_id, **params)
+    def snapshot(self, **params):
+        return self.call('CreateSnapshot', **{'volumeID': self.volume_id,
+                                              **params})
+
+    def roll_back(self, snapshot_id, **params):
+        return self.call('RollbackToSnapshot', volumeID=self.volume_id,
+                         snapshotID=snapshot_id, **params)
 
     def names(self, **params):
         return [snapshot['name'] for snapshot in
                 self.call('ListSnapshots', **params)['snapshots']]
 
-    def test_create_snapshot_reply(self):
-        reply = self.snapshot(name='s', attributes={'a': 1})
-        self.assertEqual((1, '0x0'), (reply['snapshotID'],
-                                      reply['checksum']))
-        expected = {'snapshotID': 1, 'volumeID': self.volume_id,
+    def test_create_snapshot(self):
+        # Names need not be unique.
+        for number in 1, 2:
+            self.assert_contains(
+                {'snapshotID': number, 'checksum': '0x0', 'snapshot': {
+                    'snapshotID': number, 'volumeID': self.volume_id,
                     'volumeName': 'v', 'name': 's', 'status': 'done',
                     'totalSize': base.GIB, 'attributes': {'a': 1},
                     'groupID': 0, 'checksum': '0x0',
                     'expirationReason': 'None', 'expirationTime': None,
                     'remoteStatuses': [], 'snapMirrorLabel': None,
-                    'enableRemoteReplication': False}
-        self.assertEqual(expected, {key: reply['snapshot'][key]
-                                    for key in expected})
-
-    def test_create_snapshot_name_defaults_to_a_time(self):
+                    'enableRemoteReplication': False}},
+                self.snapshot(name='s', attributes={'a': 1}))
         self.assertRegex(self.snapshot()['snapshot']['name'],
                          r'^\d{4}-\d\d-\d\dT')
 
-    def test_create_snapshot_names_repeat(self):
-        self.snapshot(name='s')
-        self.snapshot(name='s')
-        self.assertEqual(['s', 's'], self.names())
-
-    def test_create_snapshot_limit_reached(self):
-        self.cluster.limits['snapshotsPerVolumeMax'] = 2
-        self.snapshot()
-        self.snapshot()
-        self.refused('xMaxSnapshotsPerVolumeExceeded', 'CreateSnapshot',
-                     volumeID=self.volume_id)
-
-    def test_create_snapshot_name_too_long(self):
-        self.snapshot(name='x' * 255)
-        self.refused('xExceededLimit', 'CreateSnapshot',
-                     volumeID=self.volume_id, name='x' * 256)
-
-    def test_create_snapshot_of_a_clone_under_way(self):
+    def test_create_snapshot_refused(self):
+        self.cluster.limits['snapshotsPerVolumeMax'] = 1
         self.cluster.jobs.seconds = 5
         clone_id = self.call('CloneVolume', volumeID=self.volume_id,
                              name='c')['volumeID']
-        self.refused('xInvalidParameter', 'CreateSnapshot',
-                     volumeID=clone_id)
+        volume = {'volumeID': self.volume_id}
+        self.assert_calls(
+            ('CreateSnapshot', {'volumeID': clone_id}, 'xInvalidParameter'),
+            ('CreateSnapshot', {**volume, 'name': 'x' * 256},
+             'xExceededLimit'),
+            ('CreateSnapshot', {**volume, 'name': 'x' * 255}, None),
+            ('CreateSnapshot', volume, 'xMaxSnapshotsPerVolumeExceeded'))
 
-    def test_create_snapshot_of_a_snapshot(self):
+    def test_clone_and_snapshot_of_snapshot(self):
         first = self.snapshot()['snapshotID']
         self.write(self.volume_id, 0, b'two')
-        second = self.snapshot(snapshotID=first)['snapshotID']
-        self.call('RollbackToSnapshot', volumeID=self.volume_id,
-                  snapshotID=second)
+        clone_id = self.call('CloneVolume', volumeID=self.volume_id,
+                             name='c', snapshotID=first,
+                             newSize=2 * base.GIB)['volumeID']
+        self.assertEqual(b'one', self.read(clone_id, 0, 3))
+        self.assertEqual(2 * base.GIB, self.file_size(clone_id))
+        self.roll_back(self.snapshot(snapshotID=first)['snapshotID'])
         self.assertEqual(b'one', self.read(self.volume_id, 0, 3))
+        for method in 'CloneVolume', 'RollbackToSnapshot', 'CreateSnapshot':
+            self.assert_refused('xSnapshotIDDoesNotExist', method, name='c',
+                                snapshotID=first, volumeID=clone_id)
 
     def test_list_snapshots(self):
-        other = self.make_volume()
         self.snapshot(name='a')
-        second = self.snapshot(other, name='b')['snapshotID']
+        second = self.snapshot(volumeID=self.make_volume(),
+                               name='b')['snapshotID']
         self.assertEqual(['a', 'b'], self.names())
         self.assertEqual(['a'], self.names(volumeID=self.volume_id))
         self.assertEqual(['b'], self.names(snapshotID=second))
-
-    def test_list_snapshots_unknown(self):
-        self.refused('xVolumeIDDoesNotExist', 'ListSnapshots', volumeID=99)
-        self.refused('xSnapshotIDDoesNotExist', 'ListSnapshots',
-                     snapshotID=99)
-
-    def test_clone_of_a_snapshot(self):
-        snapshot_id = self.snapshot()['snapshotID']
-        self.write(self.volume_id, 0, b'two')
-        clone_id = self.call('CloneVolume', volumeID=self.volume_id,
-                             name='c', snapshotID=snapshot_id,
-                             newSize=2 * base.GIB)['volumeID']
-        self.assertEqual(b'one', self.read(clone_id, 0, 3))
-        self.assertEqual(2 * base.GIB, os.path.getsize(
-            self.cluster.volume_path(clone_id)))
-
-    def test_clone_of_another_volumes_snapshot(self):
-        snapshot_id = self.snapshot()['snapshotID']
-        self.refused('xSnapshotIDDoesNotExist', 'CloneVolume', name='c',
-                     volumeID=self.make_volume(), snapshotID=snapshot_id)
+        self.assert_calls(
+            ('ListSnapshots', {'volumeID': 99}, 'xVolumeIDDoesNotExist'),
+            ('ListSnapshots', {'snapshotID': 99}, 'xSnapshotIDDoesNotExist'))
 
     def test_rollback(self):
         snapshot_id = self.snapshot()['snapshotID']
         self.write(self.volume_id, 0, b'two')
+        saved = self.roll_back(snapshot_id, saveCurrentState=True,
+                               name='saved')
+        self.assertEqual('saved', saved['snapshot']['name'])
+        self.roll_back(saved['snapshotID'])
+        self.assertEqual(b'two', self.read(self.volume_id, 0, 3))
         self.write(self.volume_id, base.MIB, b'more')
-        # The stock driver sends the account and a word for false.
-        reply = self.call('RollbackToSnapshot', volumeID=self.volume_id,
-                          snapshotID=snapshot_id, accountID=1,
-                          saveCurrentState='false')
+        self.call('ModifyVolume', volumeID=self.volume_id,
+                  totalSize=2 * base.GIB)
+        # As the stock driver calls it.
+        reply = self.roll_back(snapshot_id, accountID=1,
+                               saveCurrentState='false')
         self.assertEqual({'snapshot': None, 'snapshotID': None,
                           'checksum': '0x0'}, reply)
         self.assertEqual(b'one', self.read(self.volume_id, 0, 3))
         self.assertEqual(b'\0\0', self.read(self.volume_id, base.MIB, 2))
-
-    def test_rollback_keeps_the_size(self):
-        snapshot_id = self.snapshot()['snapshotID']
-        self.call('ModifyVolume', volumeID=self.volume_id,
-                  totalSize=2 * base.GIB)
-        self.call('RollbackToSnapshot', volumeID=self.volume_id,
-                  snapshotID=snapshot_id)
-        self.assertEqual(2 * base.GIB, os.path.getsize(
-            self.cluster.volume_path(self.volume_id)))
-
-    def test_rollback_saves_the_current_state(self):
-        snapshot_id = self.snapshot()['snapshotID']
-        self.write(self.volume_id, 0, b'two')
-        saved = self.call('RollbackToSnapshot', volumeID=self.volume_id,
-                          snapshotID=snapshot_id, saveCurrentState=True,
-                          name='saved')
-        self.assertEqual('saved', saved['snapshot']['name'])
-        self.call('RollbackToSnapshot', volumeID=self.volume_id,
-                  snapshotID=saved['snapshotID'])
-        self.assertEqual(b'two', self.read(self.volume_id, 0, 3))
-
-    def test_rollback_to_another_volumes_snapshot(self):
-        snapshot_id = self.snapshot()['snapshotID']
-        self.refused('xSnapshotIDDoesNotExist', 'RollbackToSnapshot',
-                     volumeID=self.make_volume(), snapshotID=snapshot_id)
+        self.assertEqual(2 * base.GIB, self.file_size(self.volume_id))
 
     def test_delete_snapshot(self):
-        snapshot_id = self.snapshot()['snapshotID']
-        self.assertEqual({}, self.call('DeleteSnapshot',
-                                       snapshotID=snapshot_id))
-        self.assertEqual([], self.names())
+        snapshot = {'snapshotID': self.snapshot()['snapshotID']}
+        self.assert_calls(
+            ('DeleteSnapshot', snapshot, {}),
+            ('DeleteSnapshot', snapshot, 'xSnapshotIDDoesNotExist'))
         self.assertEqual(['volume-1'],
                          os.listdir(self.cluster.files.directory))
-        self.refused('xSnapshotIDDoesNotExist', 'DeleteSnapshot',
-                     snapshotID=snapshot_id)
-
-    def test_snapshots_live_until_their_volume_is_purged(self):
+        # With its volume.
         self.snapshot(name='s')
-        self.call('DeleteVolume', volumeID=self.volume_id)
-        self.assertEqual(['s'], self.names())
-        self.call('PurgeDeletedVolume', volumeID=self.volume_id)
-        self.assertEqual([], self.names())
+        for method, names in (('DeleteVolume', ['s']),
+                              ('PurgeDeletedVolume', [])):
+            self.call(method, volumeID=self.volume_id)
+            self.assertEqual(names, self.names())
         self.assertEqual([], os.listdir(self.cluster.files.directory))
 
 
@@ -173,58 +134,156 @@ class GroupSnapshotsTestCase(base.ClusterTestCase):
     def setUp(self):
         super().setUp()
         self.volume_ids = [self.make_volume(), self.make_volume()]
-        for volume_id in self.volume_ids:
-            self.write(volume_id, 0, b'%d' % volume_id)
-        self.group = self.call('CreateGroupSnapshot', name='g',
+        self.reply = self.call('CreateGroupSnapshot', name='g',
                                volumes=self.volume_ids)
+        self.group = {'groupSnapshotID': self.reply['groupSnapshotID']}
 
     def test_create_group_snapshot(self):
-        self.assertEqual(self.volume_ids, [member['volumeID'] for member in
-                                           self.group['members']])
-        listed = self.call('ListSnapshots')['snapshots']
-        self.assertEqual([self.group['groupSnapshotID']] * 2,
-                         [snapshot['groupID'] for snapshot in listed])
-        self.assertEqual([member['snapshotID'] for member in
-                          self.group['members']],
-                         [snapshot['snapshotID'] for snapshot in listed])
-
-    def test_create_group_snapshot_takes_all_or_none(self):
-        self.refused('xVolumeIDDoesNotExist', 'CreateGroupSnapshot',
-                     volumes=[*self.volume_ids, 99])
+        members = [{'volumeID': volume_id, 'snapshotID': number}
+                   for number, volume_id in enumerate(self.volume_ids, 1)]
+        group = {**self.reply['groupSnapshot'], 'members': members}
+        self.assert_contains({'members': members, 'groupSnapshot': group},
+                             self.reply)
+        self.assert_calls(
+            ('ListSnapshots', {}, {'snapshots': [
+                {'groupID': group['groupSnapshotID'], **member}
+                for member in members]}),
+            *(('ListGroupSnapshots', params, {'groupSnapshots': groups})
+              for params, groups in (
+                  ({}, [group]), ({'volumes': self.volume_ids[:1]}, [group]),
+                  ({'volumes': [99]}, []), ({'groupSnapshotID': 99}, []))),
+            ('CreateGroupSnapshot', {'volumes': [*self.volume_ids, 99]},
+             'xVolumeIDDoesNotExist'))
+        self.cluster.limits['volumesPerGroupSnapshotMax'] = 1
+        self.assert_refused('xExceededLimit', 'CreateGroupSnapshot',
+                            volumes=self.volume_ids)
         self.assertEqual(2, len(self.cluster.snapshots))
 
-    def test_create_group_snapshot_too_many(self):
-        self.cluster.limits['volumesPerGroupSnapshotMax'] = 1
-        self.refused('xExceededLimit', 'CreateGroupSnapshot',
-                     volumes=self.volume_ids)
-
-    def test_list_group_snapshots(self):
-        group, = self.call('ListGroupSnapshots')['groupSnapshots']
-        self.assertEqual(self.group['groupSnapshot'], group)
-        self.assertEqual(self.volume_ids, [member['volumeID'] for member in
-                                           group['members']])
-        for params, count in (({'volumes': self.volume_ids[:1]}, 1),
-                              ({'volumes': [99]}, 0),
-                              ({'groupSnapshotID': 99}, 0)):
-            self.assertEqual(count, len(self.call(
-                'ListGroupSnapshots', **params)['groupSnapshots']))
-
     def test_delete_group_snapshot(self):
-        number = self.group['groupSnapshotID']
-        self.call('DeleteGroupSnapshot', groupSnapshotID=number)
-        self.assertEqual([], self.call('ListSnapshots')['snapshots'])
-        self.refused('xGroupSnapshotIDDoesNotExist', 'DeleteGroupSnapshot',
-                     groupSnapshotID=number)
+        member = {'groupID': 0}
+        self.assert_calls(
+            ('DeleteGroupSnapshot', {**self.group, 'saveMembers': True}, {}),
+            ('ListSnapshots', {}, {'snapshots': [member, member]}),
+            ('DeleteGroupSnapshot', self.group,
+             'xGroupSnapshotIDDoesNotExist'),
+            ('CreateGroupSnapshot', {'volumes': self.volume_ids},
+             {'groupSnapshotID': 2}),
+            ('DeleteGroupSnapshot', {'groupSnapshotID': 2}, {}),
+            ('ListSnapshots', {}, {'snapshots': [member, member]}))
 
-    def test_delete_group_snapshot_keeps_members(self):
-        self.call('DeleteGroupSnapshot', saveMembers=True,
-                  groupSnapshotID=self.group['groupSnapshotID'])
-        self.assertEqual([0, 0], [snapshot['groupID'] for snapshot in
-                                  self.call('ListSnapshots')['snapshots']])
-
-    def test_group_snapshot_goes_with_its_last_member(self):
-        for member in self.group['members']:
+    def test_delete_last_member(self):
+        for member in self.reply['members']:
             self.assertEqual(1, len(self.cluster.group_snapshots))
             self.call('DeleteSnapshot', snapshotID=member['snapshotID'])
-        self.assertEqual([], self.call('ListGroupSnapshots')[
-            'groupSnapshots'])
+        self.assert_calls(('ListGroupSnapshots', {}, {'groupSnapshots': []}))
+
+
+class PairingTestCase(base.ClusterTestCase):
+
+    def setUp(self):
+        super().setUp()
+        shared = peers.Peers()
+        self.cluster = self.make_cluster(peers=shared, mvip='10.0.0.1',
+                                         name='near')
+        self.far = self.make_cluster(peers=shared, mvip='10.0.0.2',
+                                     name='far')
+
+    def call_far(self, method, **params):
+        return api.call(self.far, method, params).result
+
+    def assert_refused_far(self, error, method, **params):
+        self.assertRaisesRegex(Exception, error, self.call_far, method,
+                               **params)
+
+    def pair_clusters(self):
+        key = self.call('StartClusterPairing')['clusterPairingKey']
+        self.call_far('CompleteClusterPairing', clusterPairingKey=key)
+
+    def make_volumes(self):
+        self.call_far('AddAccount', username='tenant')
+        far = self.call_far('CreateVolume', name='v', accountID=1,
+                            totalSize=base.GIB)['volumeID']
+        return self.make_volume(), far
+
+    def start_volume_pairing(self, volume_id, far_id, **params):
+        """Return the parameters of CompleteVolumePairing."""
+        key = self.call('StartVolumePairing', volumeID=volume_id,
+                        **params)['volumePairingKey']
+        return {'volumeID': far_id, 'volumePairingKey': key}
+
+    def test_pair_clusters(self):
+        self.assertEqual([], self.call('ListClusterPairs')['clusterPairs'])
+        started = self.call('StartClusterPairing')
+        self.assert_calls(
+            ('ListClusterPairs', {}, {
+                'clusterPairs': [{'status': 'Configured'}]}),
+            # A cluster cannot be paired with itself.
+            ('CompleteClusterPairing',
+             {'clusterPairingKey': started['clusterPairingKey']},
+             'xInvalidPairingKey'))
+        completed = self.call_far(
+            'CompleteClusterPairing',
+            clusterPairingKey=started['clusterPairingKey'])
+        near, = self.call('ListClusterPairs')['clusterPairs']
+        far, = self.call_far('ListClusterPairs')['clusterPairs']
+        self.assert_contains(
+            {'clusterPairID': started['clusterPairID'], 'mvip': '10.0.0.2',
+             'status': 'Connected', 'clusterName': 'far',
+             'clusterUUID': self.far.uuid,
+             'clusterPairUUID': far['clusterPairUUID']}, near)
+        self.assert_contains(
+            {'clusterPairID': completed['clusterPairID'],
+             'mvip': '10.0.0.1'}, far)
+        self.assert_refused_far('xInvalidPairingKey',
+                                'CompleteClusterPairing',
+                                clusterPairingKey='x')
+        self.assertRaisesRegex(Exception, 'xPairingAlreadyExists',
+                               self.pair_clusters)
+        self.cluster.limits['clusterPairsCountMax'] = 1
+        self.assert_refused('xExceededLimit', 'StartClusterPairing')
+
+    def test_pair_volumes(self):
+        self.pair_clusters()
+        near_id, far_id = self.make_volumes()
+        completion = self.start_volume_pairing(near_id, far_id, mode='Sync')
+        volume = self.call_far('ModifyVolume', volumeID=far_id,
+                               access='replicationTarget')['volume']
+        self.assertEqual('locked', volume['access'])
+        self.call_far('CompleteVolumePairing', **completion)
+        near, = self.call('ListActivePairedVolumes')['volumes']
+        far, = self.call_far('ListVolumes', isPaired=True)['volumes']
+        self.assert_contains({'volumePairs': [{
+            'clusterPairID': 1, 'remoteVolumeID': far_id,
+            'volumePairUUID': far['volumePairs'][0]['volumePairUUID'],
+            'remoteReplication': {'mode': 'Sync', 'state': 'Active'}}]}, near)
+        self.assert_contains({'access': 'replicationTarget', 'volumePairs': [
+            {'remoteVolumeID': near_id}]}, far)
+        self.assert_refused('xVolumeAlreadyPaired', 'StartVolumePairing',
+                            volumeID=near_id)
+        # The same for the other end.
+        self.assert_refused_far(
+            'xVolumeAlreadyPaired', 'CompleteVolumePairing',
+            **self.start_volume_pairing(self.make_volume(), far_id))
+
+    def test_pair_volumes_refused(self):
+        near_id, far_id = self.make_volumes()
+        completion = self.start_volume_pairing(near_id, far_id)
+        self.assert_refused_far('xMVIPNotPaired', 'CompleteVolumePairing',
+                                **completion)
+        self.pair_clusters()
+        self.call('DeleteVolume', volumeID=near_id)
+        for key in completion['volumePairingKey'], 'x':
+            self.assert_refused_far(
+                'xInvalidPairingKey', 'CompleteVolumePairing',
+                volumeID=far_id, volumePairingKey=key)
+
+    def test_remove_pairs(self):
+        self.pair_clusters()
+        self.assert_calls(
+            ('RemoveClusterPair', {'clusterPairID': 1}, {}),
+            ('ListClusterPairs', {}, {'clusterPairs': []}),
+            ('RemoveClusterPair', {'clusterPairID': 1},
+             'xPairingDoesNotExist'),
+            # The stock driver calls it for volumes without a pair.
+            ('RemoveVolumePair', {'volumeID': self.make_volume()}, {}),
+            ('RemoveVolumePair', {'volumeID': 99}, 'xVolumeIDDoesNotExist'))

@@ -1,0 +1,172 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""What the tests of clones share: a client whose clones take time."""
+
+import dataclasses
+import itertools
+from unittest import mock
+
+from oslo_utils import units
+
+from cinder.tests.unit import test
+from cinder.tests.unit.volume.drivers.solidfire_template_cache import fixtures
+from cinder.volume.drivers.solidfire_template_cache.clones import cluster_info
+from cinder.volume.drivers.solidfire_template_cache.clones import scheduler
+from cinder.volume.drivers.solidfire_template_cache.clones import spec
+from cinder.volume.drivers.solidfire_template_cache import cluster
+from cinder.volume.drivers.solidfire_template_cache.element import client
+from cinder.volume.drivers.solidfire_template_cache.element import errors
+from cinder.volume.drivers.solidfire_template_cache.element import models
+
+SOURCE_ID = 7
+TIMEOUT = 600
+SPEC = spec.CloneSpec(name='UUID-1', account_id=3, size=units.Gi,
+                      enable_512e=True, attributes={'uuid': '1'}, qos={})
+
+
+def api_error(name, method='CloneVolume', error_class=errors.ApiError):
+    return error_class(method, name, 'reason of the test')
+
+
+class CloneTestCase(test.TestCase):
+    """A client, replaced, of a cluster that clones and lists volumes.
+
+    :ivar clone_seconds: what the next clones take
+    :ivar volumes: the listed volumes, by id
+    :ivar jobs: what is being cloned: (source id, time of its end, volume)
+        by id of the volume, which is also its job's handle and cloneID
+    """
+
+    def setUp(self):
+        super().setUp()
+        self.clock = fixtures.ManualClock()
+        self.clone_seconds = 0
+        self.volumes, self.jobs = {}, {}
+        self._ids = itertools.count(101)
+        self.client = mock.create_autospec(client.ElementClient,
+                                           instance=True)
+        for name in ('clone_volume', 'get_job', 'cancel_clone',
+                     'list_volumes', 'find_volume', 'list_running_clones',
+                     'remove_volume', 'remove_volumes_named'):
+            getattr(self.client, name).side_effect = getattr(self, name)
+        self.conf = mock.Mock(spec_set=['sf_volume_clone_timeout'],
+                              sf_volume_clone_timeout=TIMEOUT)
+        self.cluster = cluster.Cluster(
+            id='cluster', client=self.client, clock=self.clock, host='host',
+            conf=self.conf)
+
+    def calls(self):
+        return [call[0] for call in self.client.method_calls]
+
+    def begin(self, seconds, source_id=SOURCE_ID, **members):
+        """Begin a clone, as any host does; return its volume."""
+        volume = fixtures.element_volume(
+            **dict({'id': next(self._ids), 'name': SPEC.name}, **members))
+        self.jobs[volume.id] = (source_id, self.clock.monotonic() + seconds,
+                                volume)
+        return volume
+
+    def started(self, volume, **changes):
+        """Return the reply to CloneVolume for a clone that was begun."""
+        return dataclasses.replace(models.StartedClone(
+            volume=dataclasses.replace(volume, status='init', qos={}),
+            handle=volume.id, clone_id=volume.id), **changes)
+
+    # The client's methods
+
+    def clone_volume(self, source_id, name, account_id, enable_512e,
+                     attributes, new_size=None):
+        return self.started(self.begin(
+            self.clone_seconds, source_id, name=name, account_id=account_id,
+            attributes=attributes, size=new_size or units.Gi))
+
+    def get_job(self, handle):
+        self._end_jobs()
+        return models.Job(done=handle not in self.jobs, error=None)
+
+    def cancel_clone(self, clone_id):
+        self.jobs.pop(clone_id, None)
+
+    def list_volumes(self, name):
+        self._end_jobs()
+        return [volume for _id, volume in sorted(self.volumes.items())
+                if volume.name == name]
+
+    def find_volume(self, volume_id):
+        self._end_jobs()
+        return self.volumes.get(volume_id)
+
+    def list_running_clones(self, *source_ids):
+        self._end_jobs()
+        return {volume_id for volume_id, job in self.jobs.items()
+                if job[0] in source_ids}
+
+    def remove_volume(self, volume_id):
+        self._end_jobs()
+        self.volumes.pop(volume_id, None)
+
+    def remove_volumes_named(self, name):
+        for volume in self.list_volumes(name):
+            self.remove_volume(volume.id)
+
+    def _end_jobs(self):
+        for volume_id, (_source, end, volume) in list(self.jobs.items()):
+            if self.clock.monotonic() >= end:
+                self.volumes[volume_id] = volume
+                del self.jobs[volume_id]
+
+
+class SchedulerTestCase(CloneTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.info = mock.create_autospec(cluster_info.ClusterInfo,
+                                         instance=True)
+        self.info.clones_per_volume.return_value = 2
+        self.info.default_qos.return_value = {}
+        self.scheduler = scheduler.CloneScheduler(self.cluster, self.info)
+
+    def clone(self, source_size=units.Gi, **changes):
+        return self.scheduler.clone(
+            SOURCE_ID, source_size,
+            dataclasses.replace(SPEC, **changes))
+
+    def assert_fails(self, error_class, **changes):
+        """Return the error, of exactly that class."""
+        exc = self.assertRaises(error_class, self.clone, **changes)
+        self.assertIs(error_class, type(exc), repr(exc))
+        return exc
+
+    def let_time_pass(self):
+        """Let all clones end; return the ids of the volumes there are."""
+        self.clock.advance(10 ** 7)
+        self._end_jobs()
+        return sorted(self.volumes)
+
+    def assert_nothing_left(self, exc=None):
+        self.assertEqual([], self.let_time_pass())
+        self.assertEqual([], getattr(exc, '__notes__', []))
+        self.assertEqual(set(), self.scheduler._limiter.keys())
+
+    def fail_once(self, error, carried_out, times=1):
+        """Let CloneVolume fail, before or after it was carried out."""
+        failures = [error] * times
+
+        def clone_volume(*args):
+            if not failures:
+                return self.clone_volume(*args)
+            if carried_out:
+                self.clone_volume(*args)
+            raise failures.pop()
+
+        self.client.clone_volume.side_effect = clone_volume

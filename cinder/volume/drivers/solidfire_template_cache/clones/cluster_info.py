@@ -1,0 +1,81 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""Properties of a cluster that rarely change, cached for some minutes."""
+
+import threading
+from typing import Any
+from typing import Callable
+from typing import MutableMapping
+
+import cachetools
+from oslo_log import log as logging
+
+from cinder.volume.drivers.solidfire_template_cache import clock as clock_mod
+from cinder.volume.drivers.solidfire_template_cache.element import client
+from cinder.volume.drivers.solidfire_template_cache.element import errors
+
+LOG = logging.getLogger(__name__)
+
+# New clones follow a change of the cluster's default QoS, or an upgrade of
+# the cluster, after this many seconds.
+_CACHE_SECONDS = 600
+
+# cloneJobsPerVolumeMax of Element 12. A cluster that allows fewer refuses
+# the surplus with a retryable error.
+_DEFAULT_CLONES_PER_VOLUME = 2
+
+
+class ClusterInfo(object):
+    """Asks a cluster for its properties and caches the answers.
+
+    When a call fails, its default value is cached as well, so that each
+    request does not wait for the same failure.
+    """
+
+    def __init__(self, element_client: client.ElementClient,
+                 clock: clock_mod.SystemClock) -> None:
+        self._client = element_client
+        self._lock = threading.Lock()
+        self._cached: MutableMapping[str, Any] = cachetools.TTLCache(
+            8, _CACHE_SECONDS, timer=clock.monotonic)
+
+    def clones_per_volume(self) -> int:
+        """Return how many clones of one volume may run at the same time."""
+        return self._get('clones per volume',
+                         self._client.get_clones_per_volume,
+                         _DEFAULT_CLONES_PER_VOLUME)
+
+    def default_qos(self) -> dict[str, int]:
+        """Return the QoS of volumes that are created without any.
+
+        :returns: minIOPS, maxIOPS and burstIOPS; empty when unknown
+        """
+        return self._get('default QoS', self._client.get_default_qos, {})
+
+    def _get(self, name: str, fetch: Callable[[], Any], default: Any) -> Any:
+        # The lock is held during the call, so that concurrent requests
+        # make it once.
+        with self._lock:
+            try:
+                return self._cached[name]
+            except KeyError:
+                LOG.debug('Asking the cluster for its %s.', name)
+            try:
+                value = fetch()
+            except errors.ElementError as exc:
+                LOG.debug('Assuming %(value)s as %(name)s of the cluster: '
+                          '%(error)s',
+                          {'value': default, 'name': name, 'error': exc})
+                value = default
+            self._cached[name] = value
+            return value
