@@ -53,8 +53,6 @@ TEMPLATE_ACCOUNT = 'openstack-vtemplate'
 DATA = b'bootable' * 50000
 OTHER_DATA = b'elsewise' * 50000
 
-NO_HASHES = {'os_hash_algo': None, 'os_hash_value': None, 'checksum': None}
-
 CONNECTOR = {'initiator': 'iqn.2026-01.org.example:host', 'host': 'host',
              'ip': '127.0.0.1', 'platform': 'x86_64', 'os_type': 'linux',
              'multipath': False, 'enforce_multipath': False}
@@ -91,17 +89,15 @@ class CachedProbes(object):
         with open(path, 'rb') as image:
             key = (tuple(words), image.read())
         if key not in self._cache:
-            self._cache[key] = path, self._run(command, options)
+            try:
+                output = self._execute(*command, **options)
+            except processutils.ProcessExecutionError as exc:
+                output = exc  # The file is of another format.
+            self._cache[key] = path, output
         cached_path, output = self._cache[key]
         if isinstance(output, Exception):
             raise output
         return output[0].replace(cached_path, path), output[1]
-
-    def _run(self, command, options):
-        try:
-            return self._execute(*command, **options)
-        except processutils.ProcessExecutionError as exc:
-            return exc  # The file is of another format.
 
 
 class FunctionalTestCase(test.TestCase):
@@ -364,12 +360,11 @@ class FunctionalTestCase(test.TestCase):
 
 def clear(sim):
     """Remove everything from a simulated cluster."""
-    cluster = sim.cluster
-    with cluster.lock:
-        for volume_id in list(cluster.volumes):
-            cluster.forget_volume(volume_id)
-        cluster.accounts.clear()
-        cluster.jobs.by_handle.clear()
+    with sim.cluster.lock:
+        for volume_id in list(sim.cluster.volumes):
+            sim.cluster.forget_volume(volume_id)
+        sim.cluster.accounts.clear()
+        sim.cluster.jobs.by_handle.clear()
     sim.faults.clear()
     sim.reset_calls()
 

@@ -30,27 +30,24 @@ _DIE_WITH_PARENT = ('setpriv', '--pdeathsig', 'KILL', '--')
 class _Server(fixtures.Fixture):
     """A server on a free port of the loopback interface.
 
-    :cvar PROGRAM: what to run
-    :cvar PACKAGE: the Debian package that has it
     :param lock_seconds: how long a lock outlives the process that holds it
     :ivar url: for ``backend_url`` in ``[coordination]``
     """
-
-    PROGRAM = None
-    PACKAGE = None
 
     def __init__(self, lock_seconds=30):
         super().__init__()
         self._lock_seconds = lock_seconds
 
     def _setUp(self):
-        self._program = shutil.which(self.PROGRAM)
-        if self._program is None:
-            raise AssertionError(
-                '%s is not installed; it is in the Debian package %s'
-                % (self.PROGRAM, self.PACKAGE))
+        if shutil.which(self.PROGRAM) is None:
+            raise AssertionError('the Debian package %s is not installed'
+                                 % self.PACKAGE)
         self._directory = self.useFixture(fixtures.TempDir()).path
-        self._port, self._peer_port = _free_ports(2)
+        # Two free ports.
+        with socket.create_server(('127.0.0.1', 0)) as one, \
+                socket.create_server(('127.0.0.1', 0)) as other:
+            self._port, self._peer_port = (
+                each.getsockname()[1] for each in (one, other))
         self._log = os.path.join(self._directory, 'log')
         self.start()
 
@@ -58,7 +55,7 @@ class _Server(fixtures.Fixture):
         """Start the server, on the same port each time."""
         with open(self._log, 'a') as log:
             self._process = subprocess.Popen(
-                [*_DIE_WITH_PARENT, self._program, *self._arguments()],
+                [*_DIE_WITH_PARENT, self.PROGRAM, *self._arguments()],
                 stdin=subprocess.DEVNULL, stdout=log,
                 stderr=subprocess.STDOUT)
         self.addCleanup(self.stop)
@@ -128,12 +125,3 @@ class Etcd(_Server):
     def url(self):
         return ('etcd3+http://127.0.0.1:%d?api_version=v3&lock_timeout=%d'
                 % (self._port, self._lock_seconds))
-
-
-def _free_ports(count):
-    sockets = [socket.create_server(('127.0.0.1', 0))
-               for _number in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports

@@ -70,11 +70,6 @@ class Exchange(object):
                 body=body, status=status, preload_content=False,
                 headers={'Content-Type': 'application/json'}))
 
-    def respond_error(self, name):
-        """Return an error of the API."""
-        return self.respond(json.dumps({'id': 1, 'error': {
-            'code': 500, 'name': name, 'message': name}}).encode())
-
     def refuse(self):
         raise requests.exceptions.ConnectionError(
             urllib3.exceptions.MaxRetryError(
@@ -162,7 +157,9 @@ class DirectTransport(fixtures.Fixture):
             exchange.refuse()
         if any(fnmatch.fnmatchcase(exchange.method, pattern)
                for pattern in self._denied):
-            return exchange.respond_error('xPermissionDenied')
+            name = 'xPermissionDenied'
+            return exchange.respond(json.dumps({'id': 1, 'error': {
+                'code': 500, 'name': name, 'message': name}}).encode())
         request = exchange.request
         begun = self.clock.monotonic()
         try:

@@ -63,11 +63,6 @@ class Fault(object):
     def error(self):
         return self.rule.get('error', '')
 
-    @property
-    def fills_accounts(self):
-        """Whether a clone has to go to the second account of a project."""
-        return self.lasting or self.error == 'xExceededLimit'
-
     def is_survived(self, method):
         """Return whether a request must succeed in spite of it."""
         # A clone slot is waited for; nothing else is throttled.
@@ -82,13 +77,6 @@ class Fault(object):
             return False
         return when in self.moments and (
             self.only is None or method in self.only)
-
-    def add_to(self, case, **call):
-        """Put it in force; return the rule, which counts its hits."""
-        if self.act:
-            return case.transport.faults.add(
-                direct_transport.Rule(act=self.act, **call))
-        return case.sim.faults.add(**call, **self.rule)
 
 
 def _reply(survived, body, status=200, **members):

@@ -38,11 +38,7 @@ class ImageFiles(object):
         os.makedirs(directory, exist_ok=True)
 
     def add(self, data, **members):
-        """Register an image; return its metadata as Cinder passes them.
-
-        :param data: bytes
-        :param members: metadata that differ from a public raw image's
-        """
+        """Register an image; return its metadata as Cinder passes them."""
         metadata = fixtures.ImageService().add(data, **members)
         written = {key: value.isoformat() if key in _TIMES else value
                    for key, value in metadata.items()}
@@ -51,10 +47,6 @@ class ImageFiles(object):
         return metadata
 
     def show(self, image_id):
-        """Return an image's metadata.
-
-        :raises exception.ImageNotFound: for one that is not there
-        """
         try:
             with open(self.path(image_id + '.json')) as source:
                 metadata = json.load(source)
@@ -69,13 +61,8 @@ class ImageFiles(object):
 
     def record_download(self, image_id):
         """Append a line to the log, which several processes share."""
-        line = image_id.encode() + b'\n'
-        log = os.open(self.path('downloads.log'),
-                      os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            os.write(log, line)
-        finally:
-            os.close(log)
+        with open(self.path('downloads.log'), 'ab', buffering=0) as log:
+            log.write(image_id.encode() + b'\n')
 
     def downloads(self):
         """Return the ids of the images downloaded, in order."""

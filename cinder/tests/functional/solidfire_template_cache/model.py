@@ -15,6 +15,7 @@
 import copy
 import dataclasses
 import datetime
+import functools
 import typing
 
 from oslo_utils import units
@@ -33,20 +34,13 @@ SIZES = (4800, 600, 40960)
 longer one."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Kind(object):
-    """One of the images that each run begins with."""
-
-    visibility: str
-    owner: str
-    disk_format: str
-
-
-KINDS = (
-    Kind('public', fake.PROJECT2_ID, 'raw'),
-    Kind('private', fake.PROJECT_ID, 'raw'),
-    Kind('community', fake.PROJECT_ID, 'qcow2'),
-)
+KINDS = [
+    {'visibility': visibility, 'owner': owner, 'disk_format': disk_format}
+    for visibility, owner, disk_format in (
+        ('public', fake.PROJECT2_ID, 'raw'),
+        ('private', fake.PROJECT_ID, 'raw'),
+        ('community', fake.PROJECT_ID, 'qcow2'))]
+"""The images that each run begins with."""
 
 
 class Images(fixtures.ImageService):
@@ -71,12 +65,10 @@ class Images(fixtures.ImageService):
 
     def renew(self, slot):
         """Offer an image with another id instead of one."""
-        kind = KINDS[slot]
         self._slots[slot] = '%08d-1111-4000-8000-%012d' % (
             slot, self._counts[slot])
         self._put(slot, SIZES[0], self.add, id=self.id_of(slot),
-                  visibility=kind.visibility, owner=kind.owner,
-                  disk_format=kind.disk_format)
+                  **KINDS[slot])
 
     def id_of(self, slot):
         return self._slots[slot]
@@ -93,18 +85,13 @@ class Images(fixtures.ImageService):
         """Change an image's record, and not its data."""
         self._note(self.touch(self.id_of(slot), **members))
 
-    def withdraw(self, slot):
-        """Delete an image, and offer another one like it."""
-        del self.images[self.id_of(slot)]
-        self.renew(slot)
-
     def _put(self, slot, size, put, **members):
         count = self._counts[slot]
         self._counts[slot] += 1
         words = b'image %d, data %d; ' % (slot, count)
         raw = (words * (size // len(words) + 1))[:size]
         data = raw
-        if KINDS[slot].disk_format == 'qcow2':
+        if KINDS[slot]['disk_format'] == 'qcow2':
             raw = raw.ljust(-(-size // 512) * 512, b'\0')
             if raw not in self._converted:
                 self._converted[raw] = self._to_qcow2(raw)
@@ -123,10 +110,8 @@ class Images(fixtures.ImageService):
 
     def version_at(self, image_id, updated_at):
         """Return the metadata of that time, or None."""
-        for metadata in self.versions.get(image_id, ()):
-            if metadata['updated_at'] == updated_at:
-                return metadata
-        return None
+        return next((metadata for metadata in self.versions.get(image_id, ())
+                     if metadata['updated_at'] == updated_at), None)
 
     def is_current(self, metadata):
         image = self.images.get(metadata['id'])
@@ -137,16 +122,13 @@ class Images(fixtures.ImageService):
         return self._raw[metadata['os_hash_value']]
 
     def show(self, context, image_id):
-        self._check(image_id)
+        if image_id not in self.images:
+            raise exception.ImageNotFound(image_id=image_id)
         return super().show(context, image_id)
 
     def download(self, context, image_id, data=None):
-        self._check(image_id)
+        self.show(context, image_id)
         super().download(context, image_id, data)
-
-    def _check(self, image_id):
-        if image_id not in self.images:
-            raise exception.ImageNotFound(image_id=image_id)
 
 
 @dataclasses.dataclass
@@ -250,37 +232,36 @@ class Environment(object):
 
     # The Image service
 
-    def lengthen_image(self, slot):
-        self._images.change(slot, SIZES[2])
+    def _change_image(self, size, slot):
+        self._images.change(slot, size)
 
-    def shorten_image(self, slot):
-        self._images.change(slot, SIZES[1])
+    def _edit_image(self, members, slot):
+        self._images.edit(slot, **members)
 
-    def edit_image(self, slot):
-        self._images.edit(slot, name='edited')
-
-    def make_image_private(self, slot):
-        self._images.edit(slot, visibility='private')
-
-    def make_image_public(self, slot):
-        self._images.edit(slot, visibility='public')
+    lengthen_image = functools.partialmethod(_change_image, SIZES[2])
+    shorten_image = functools.partialmethod(_change_image, SIZES[1])
+    edit_image = functools.partialmethod(_edit_image, {'name': 'edited'})
+    make_image_private = functools.partialmethod(_edit_image,
+                                                 {'visibility': 'private'})
+    make_image_public = functools.partialmethod(_edit_image,
+                                                {'visibility': 'public'})
 
     def withdraw_image(self, slot):
-        self._images.withdraw(slot)
+        del self._images.images[self._images.id_of(slot)]
+        self._images.renew(slot)
 
     # Time
 
-    def pass_seconds(self, _slot):
-        self._test.clock.advance(40)
+    def _pass_time(self, seconds, _slot):
+        self._test.clock.advance(seconds)
 
-    def pass_hours(self, _slot):
-        self._test.clock.advance(9 * 3600)
+    def _set_date(self, days, _slot):
+        self._test.clock.jump += datetime.timedelta(days=days)
 
-    def set_date_forward(self, _slot):
-        self._test.clock.jump += datetime.timedelta(days=3)
-
-    def set_date_back(self, _slot):
-        self._test.clock.jump -= datetime.timedelta(days=2)
+    pass_seconds = functools.partialmethod(_pass_time, 40)
+    pass_hours = functools.partialmethod(_pass_time, 9 * 3600)
+    set_date_forward = functools.partialmethod(_set_date, 3)
+    set_date_back = functools.partialmethod(_set_date, -2)
 
 
 CHANGES = tuple(name for name in vars(Environment)

@@ -58,8 +58,8 @@ class Disturbance(object):
     def begin(self, sim):
         """Prepare the cluster."""
 
-    def at_call(self, host, call, number, when):
-        """Act at one moment of a host's request."""
+    def at_call(self, host, *moment):
+        """Act at one moment (call, number, when) of a host's request."""
 
 
 NONE = Disturbance()
@@ -95,12 +95,10 @@ class Faults(Disturbance):
 class Crash(Disturbance):
     """The process dies at one of its calls."""
 
-    call: str
-    number: int
-    when: str
+    moment: tuple
 
-    def at_call(self, host, call, number, when):
-        if (call, number, when) == (self.call, self.number, self.when):
+    def at_call(self, host, *moment):
+        if moment == self.moment:
             host.dead = True
             raise HostDied()
 
@@ -117,13 +115,11 @@ class GlanceFailure(Disturbance):
 class ExternalChange(Disturbance):
     """Somebody else changes something between two calls of a request."""
 
-    call: str
-    number: int
-    when: str
+    moment: tuple
     change: str
 
-    def at_call(self, host, call, number, when):
-        if (call, number, when) == (self.call, self.number, self.when):
+    def at_call(self, host, *moment):
+        if moment == self.moment:
             host.change(self.change)
 
 
@@ -141,10 +137,10 @@ class Network(object):
 
     def carry(self, name, call):
         """Make a call of the host that runs."""
-        host = self._running[-1]
-        number = host.begin_call(name)
+        at_call = self._running[-1].begin_call(name)
+        at_call('before')
         reply = call()
-        host.end_call(name, number)
+        at_call('after')
         return reply
 
     @contextlib.contextmanager
@@ -221,16 +217,13 @@ class Host(object):
             self._disturbance = NONE
 
     def begin_call(self, name):
-        """Return the number of the call among those of its name."""
+        """Return what must be called before and after a call."""
         if self.dead:
             raise HostDied()
         self._calls[name] += 1
         number = self._calls[name]
-        self._disturbance.at_call(self, name, number, 'before')
-        return number
-
-    def end_call(self, name, number):
-        self._disturbance.at_call(self, name, number, 'after')
+        return lambda when: self._disturbance.at_call(self, name, number,
+                                                      when)
 
     def change(self, name):
         """Let somebody else act, who is not disturbed."""

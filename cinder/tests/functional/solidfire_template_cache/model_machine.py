@@ -49,15 +49,16 @@ _calls = strategies.sampled_from(
 _numbers = strategies.sampled_from((1, 1, 1, 2, 3))
 _moments = strategies.sampled_from(('before', 'after'))
 _none = strategies.just(model_hosts.NONE)
-_crash = strategies.builds(model_hosts.Crash, _calls, _numbers, _moments)
+_moment = strategies.tuples(_calls, _numbers, _moments)
+_crash = strategies.builds(model_hosts.Crash, _moment)
 _fault = strategies.builds(
     lambda what, *how: model_hosts.Fault(*what, *how),
     strategies.sampled_from(model_hosts.possible_faults(
         model_hosts.METHODS + 2 * _EFFECTS)),
     strategies.sampled_from((0, 0, 0, 1, 2)),
     strategies.sampled_from((1, 1, 2, 4, None)))
-_change = strategies.builds(model_hosts.ExternalChange, _calls, _numbers,
-                            _moments, strategies.sampled_from(CHANGES))
+_change = strategies.builds(model_hosts.ExternalChange, _moment,
+                            strategies.sampled_from(CHANGES))
 _disturbance = strategies.one_of(
     _fault, _change, _change,
     strategies.builds(model_hosts.Faults, strategies.lists(
@@ -76,15 +77,11 @@ class Machine(stateful.RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.test.clear_cluster()
-        self.sim = self.test.sim
-        self.clock = self.test.clock
-        self.images = self.test.images
+        for name in 'sim', 'clock', 'images', 'rules', 'counts', 'network':
+            setattr(self, name, getattr(self.test, name))
         self.images.begin()
-        self.rules = self.test.rules
         self.rules.begin()
-        self.counts = self.test.counts
         self.counts['runs'] += 1
-        self.network = self.test.network
         self.hosts = [
             model_hosts.Host('host%d' % number, self.test.start_host,
                              self.network, self._change)
@@ -121,12 +118,16 @@ class Machine(stateful.RuleBasedStateMachine):
                    download=strategies.booleans(), disturbance=_disturbance)
     def create_disturbed(self, host, slot, updated, download, disturbance):
         """Request a volume, maybe the first of a version of an image."""
-        self._create_disturbed(host, slot, updated, download, disturbance)
+        self.slot = slot
+        if updated:
+            self.images.change(slot, model.SIZES[0])
+        self._serve(self.hosts[host], self._request(
+            host, self.images.version(slot, 0)), disturbance, download)
 
     @stateful.rule(host=_host, slot=_slot, updated=strategies.booleans(),
                    crash=_crash)
     def create_and_die(self, host, slot, updated, crash):
-        self._create_disturbed(host, slot, updated, False, crash)
+        self.create_disturbed(host, slot, updated, False, crash)
 
     @stateful.precondition(lambda self: any(
         self._is_open(request) for request in self.requests))
@@ -181,13 +182,6 @@ class Machine(stateful.RuleBasedStateMachine):
 
     # How a request goes
 
-    def _create_disturbed(self, host, slot, updated, download, disturbance):
-        self.slot = slot
-        if updated:
-            self.images.change(slot, model.SIZES[0])
-        self._serve(self.hosts[host], self._request(
-            host, self.images.version(slot, 0)), disturbance, download)
-
     def _request(self, host, metadata, project=0, size=1, encrypted=False):
         """Note a new request, and return it."""
         self.requested += 1
@@ -241,7 +235,7 @@ class Machine(stateful.RuleBasedStateMachine):
         glance = model_hosts.Glance(self.images, self.network, disturbance)
         project = request.volume.project_id
         results = []
-        with self._warnings() as warnings, self._disturbed(disturbance):
+        with self._disturbed(disturbance) as warnings:
             self._run(host, disturbance, lambda driver: results.append(
                 driver.clone_image(
                     context.RequestContext(fake.USER_ID, project),
@@ -285,7 +279,7 @@ class Machine(stateful.RuleBasedStateMachine):
                 # The runner logs it.
                 failures.append(str(exc))
 
-        with self._warnings() as warnings, self._disturbed(disturbance):
+        with self._disturbed(disturbance) as warnings:
             alive = self._run(host, disturbance, run)
         if alive and not warnings + failures:
             self.test.assertLessEqual(self.rules.leftovers(self.requests),
@@ -294,21 +288,15 @@ class Machine(stateful.RuleBasedStateMachine):
             self.rules.check_housekeeping(warnings + failures)
 
     @contextlib.contextmanager
-    def _warnings(self):
+    def _disturbed(self, disturbance):
         """Yield a list; then put the warnings into it that were logged."""
         begin = len(self.test.log.warnings)
         found = []
+        disturbance.begin(self.sim)
         try:
             yield found
         finally:
             found.extend(self.test.log.warnings[begin:])
-
-    @contextlib.contextmanager
-    def _disturbed(self, disturbance):
-        disturbance.begin(self.sim)
-        try:
-            yield
-        finally:
             if disturbance is not model_hosts.NONE:
                 self.sim.faults.clear()
 

@@ -99,20 +99,15 @@ class Side(object):
 
     def data(self):
         """Return digests of the beginnings of volumes and snapshots."""
-        digests = []
-        for sim in self.sims:
-            cluster = sim.cluster
-            paths = [cluster.files.path('volume-%s' % number)
-                     for number in sorted(cluster.volumes)]
-            paths += [cluster.files.path('snapshot-%s' % number)
-                      for number in sorted(cluster.snapshots)]
-            digests.append([_digest(path) for path in paths])
-        return digests
+        return [[_digest(cluster.files.path('%s-%s' % (kind, number)))
+                 for kind, table in (('volume', cluster.volumes),
+                                     ('snapshot', cluster.snapshots))
+                 for number in sorted(table)]
+                for cluster in (sim.cluster for sim in self.sims)]
 
-    def write(self, volume, data, offset=0):
+    def write(self, volume, data):
         """Write to a volume, as the instance that it is attached to does."""
         with open(self.path(volume), 'r+b') as device:
-            device.seek(offset)
             device.write(data)
 
     def read(self, volume):
@@ -134,9 +129,8 @@ def _digest(path):
 
 def connector(host):
     """Return the connector properties of a host."""
-    return {'initiator': 'iqn.1993-08.org.debian:01:%s' % host, 'host': host,
-            'ip': '127.0.0.1', 'platform': 'x86_64', 'os_type': 'linux',
-            'multipath': False, 'enforce_multipath': False}
+    return dict(base.CONNECTOR, host=host,
+                initiator='iqn.1993-08.org.debian:01:%s' % host)
 
 
 class ComparisonTestCase(base.FunctionalTestCase):
@@ -240,18 +234,14 @@ class ComparisonTestCase(base.FunctionalTestCase):
                 sim.reset_calls()
             outcomes.append(self._run_on(operation, side, fails))
         found, expected = outcomes
-        self._remove_calls(found['calls'][0], additional)
+        calls = found['calls'][0]
+        for method, params in additional:
+            calls.remove(next(call for call in calls if
+                              (call[0], call[2]) == (method, params)))
         for name in expected:
             self.assertEqual(expected[name], found[name], name)
         self.assert_template_untouched(sides[0])
         return found['returned']
-
-    @staticmethod
-    def _remove_calls(calls, additional):
-        for method, params in additional:
-            place = [(call[0], call[2]) for call in calls].index(
-                (method, params))
-            del calls[place]
 
     def _make(self, side, create, members):
         volume = self.new_volume(**members)

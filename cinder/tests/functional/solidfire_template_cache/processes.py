@@ -289,7 +289,7 @@ class Services(fixtures.Fixture):
         self.directory = self.useFixture(fixtures.TempDir()).path
         self.images = image_files.ImageFiles(self._path('images'))
         self._make_database()
-        self.addCleanup(self._end_all)
+        self.addCleanup(lambda: [each.kill() for each in self._processes])
 
     def start(self, *hosts, backend_url=None, **options):
         """Start services at the same time; return when all are up."""
@@ -323,10 +323,6 @@ class Services(fixtures.Fixture):
 
     def _path(self, name):
         return os.path.join(self.directory, name)
-
-    def _end_all(self):
-        for process in self._processes:
-            process.kill()
 
     def _make_database(self):
         """Create the database with the schema of Cinder's test base."""

@@ -18,53 +18,52 @@ that is its standard input, as Cinder's own launcher does. A service gets its
 commands on a socket of its own, in lines of JSON: see the ``do_`` methods.
 """
 
+# flake8: noqa: E402,F401,I100
+
 # As the first thing, like Cinder's own services.
 from cinder import monkey_patch
 monkey_patch.patch()
 
-import ctypes  # noqa: E402,I100
-import datetime  # noqa: E402
-import json  # noqa: E402
-import os  # noqa: E402
-import signal  # noqa: E402
-import socket  # noqa: E402
-import sys  # noqa: E402
-import threading  # noqa: E402
+import ctypes
+import datetime
+import json
+import os
+import signal
+import socket
+import sys
+import threading
 
-from eventlet import patcher  # noqa: E402
-import os_brick  # noqa: E402
-import os_brick.privileged  # noqa: E402
-from oslo_config import cfg  # noqa: E402
-from oslo_log import log as logging  # noqa: E402
-from oslo_utils import timeutils  # noqa: E402
-import redis  # noqa: E402,F401
-import sqlalchemy  # noqa: E402
-from sqlalchemy import orm  # noqa: E402
-import tooz.drivers.etcd3gw  # noqa: E402,F401
-import tooz.drivers.file  # noqa: E402,F401
-import tooz.drivers.redis  # noqa: E402,F401
+from eventlet import patcher
+import os_brick
+import os_brick.privileged
+from oslo_config import cfg
+from oslo_log import log as logging
+from oslo_utils import timeutils
+import redis
+import sqlalchemy
+from sqlalchemy import orm
+import tooz.drivers.etcd3gw
+import tooz.drivers.file
+import tooz.drivers.redis
 
-from cinder.common import constants  # noqa: E402
-from cinder import context  # noqa: E402
-from cinder.db import api as db  # noqa: E402
-from cinder.image import glance  # noqa: E402
-from cinder import objects  # noqa: E402
-from cinder import privsep  # noqa: E402
-from cinder import rpc  # noqa: E402
-from cinder import service  # noqa: E402
-from cinder.tests.functional.solidfire_template_cache import (  # noqa: E402
-    base)
-from cinder.tests.functional.solidfire_template_cache import (  # noqa: E402
-    image_files)
-from cinder.tests.functional.solidfire_template_cache import (  # noqa: E402
+from cinder.common import constants
+from cinder import context
+from cinder.db import api as db
+from cinder.image import glance
+from cinder import objects
+from cinder import privsep
+from cinder import rpc
+from cinder import service
+from cinder.tests.functional.solidfire_template_cache import base
+from cinder.tests.functional.solidfire_template_cache import image_files
+from cinder.tests.functional.solidfire_template_cache import (
     stages as stages_module)
-from cinder import utils  # noqa: E402
-from cinder import version  # noqa: E402
-from cinder.volume.drivers.solidfire_template_cache import (  # noqa: E402
-    clock)
-from cinder.volume import manager  # noqa: E402,F401
-from cinder.volume import volume_types  # noqa: E402
-from cinder.volume import volume_utils  # noqa: E402
+from cinder import utils
+from cinder import version
+from cinder.volume.drivers.solidfire_template_cache import clock
+from cinder.volume import manager
+from cinder.volume import volume_types
+from cinder.volume import volume_utils
 
 CONF = cfg.CONF
 CONF.import_opt('cluster', 'cinder.cmd.volume')

@@ -213,18 +213,6 @@ class SharedLocksTestCase(ActiveActiveTestCase):
         self.assert_complete(hosts, replies, downloads=5, quiet=False)
         self.assert_templates((self.image, DATA))
 
-    def test_template_expires_on_another_host(self):
-        hosts = self.start_hosts(2, servers.Redis)
-        replies = self.requests(hosts, 2)
-        self.assert_created(replies)
-        hosts[0].call('advance', seconds=IDLE_SECONDS)
-        hosts[0].call('stats')
-        self.assert_templates()
-        # Both hosts have cached it.
-        replies += self.requests(hosts, 4)
-        self.assert_complete(hosts, replies, downloads=2)
-        self.assert_templates((self.image, DATA))
-
     def test_template_is_removed_while_another_host_clones_it(self):
         removing, cloning = hosts = self.start_hosts(2, servers.Redis)
         replies = self.requests(hosts, 2)

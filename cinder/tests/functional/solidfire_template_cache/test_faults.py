@@ -36,7 +36,6 @@ from oslo_utils import units
 
 from cinder.tests.functional.solidfire_template_cache import direct_transport
 from cinder.tests.functional.solidfire_template_cache import fault_kinds
-from cinder.tests.functional.solidfire_template_cache import fault_runner
 from cinder.tests.functional.solidfire_template_cache import scenarios
 from cinder.tests.unit import test
 from cinder.volume.drivers.solidfire_template_cache.element import client
@@ -57,7 +56,7 @@ CLEANUP_METHODS = ['CancelClone', 'DeleteVolume', 'ListSyncJobs',
 """Called after a failure; an undisturbed request may do without."""
 
 
-class Calls(fault_runner.FaultRunner):
+class Calls(scenarios.FaultRunner):
     """What is tried in every scenario."""
 
     def test_each_call_fails_once(self):
@@ -67,7 +66,7 @@ class Calls(fault_runner.FaultRunner):
         self.run_cases(self.each_method_until_the_end(fault_kinds.REPEATED))
 
 
-class Kinds(fault_runner.FaultRunner):
+class Kinds(scenarios.FaultRunner):
     """What is tried where a failure has consequences of its own."""
 
     def test_each_kind_of_fault(self):
@@ -79,7 +78,7 @@ class Kinds(fault_runner.FaultRunner):
             self.run_cases(self.each_fault(fault_kinds.SELDOM))
 
 
-class Methods(fault_runner.FaultRunner):
+class Methods(scenarios.FaultRunner):
     """What is tried in the shortest scenario that calls a method."""
 
     METHODS = ()
@@ -91,7 +90,7 @@ class Methods(fault_runner.FaultRunner):
         self.run_cases(self.each_method(fault_kinds.ERRORS, self.METHODS))
 
 
-class ExternalChanges(fault_runner.FaultRunner):
+class ExternalChanges(scenarios.FaultRunner):
     """What an operator may do meanwhile; and any two faults at a time."""
 
     PAIRS = 25
@@ -195,7 +194,7 @@ class VanishedTemplateTestCase(Calls, Kinds, scenarios.VanishedTemplate):
     pass
 
 
-class Cleanup(fault_runner.FaultRunner):
+class Cleanup(scenarios.FaultRunner):
     """One call has failed, and each one that follows fails, too."""
 
     FIRST_FAULT = {}
@@ -232,7 +231,7 @@ class AbandonedCloneTestCase(Cleanup, scenarios.WarmHit):
                    'error': fault_kinds.UNKNOWN_ERROR}
 
 
-class NetworkTestCase(fault_runner.FaultRunner, scenarios.ColdHit):
+class NetworkTestCase(scenarios.FaultRunner, scenarios.ColdHit):
     """Faults of a real network; that the others have none is no different."""
 
     NETWORK = True

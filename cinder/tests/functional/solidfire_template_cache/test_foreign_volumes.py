@@ -36,7 +36,7 @@ LATER = model.SCHEMA + 1
 RECORDS = {
     'another version of this driver': (
         {'schema': LATER, 'layout': 'wide'}, {'schema': None}),
-    'not created by this driver': (
+    'a volume that this driver did not create': (
         {'state': 'warming'}, {'image_id': fake.OBJECT_ID},
         {'virtual_size': -1}, {'image_updated_at': None},
         {'fill_id': None}, None, 'ready', [{'schema': 1}])}
@@ -151,16 +151,6 @@ class LeftAloneTestCase(ForeignVolumesTestCase):
         self.assertEqual([], self.own())
         self.assert_left_alone()
 
-    def test_limits(self):
-        # If they counted, nothing could be cached beside them.
-        driver = self.new_driver(sf_template_max_count=1)
-        evicted = self.plant(self.images.add(DATA), DATA)
-        self.request(driver=driver)
-        self.assertNotIn(evicted, self.own())
-        self.report(driver)
-        self.assertEqual(1, len(self.own()))
-        self.assert_left_alone()
-
     def test_report(self):
         for driver in (self.driver, self.new_driver()):
             warnings = self.report(driver)
@@ -236,18 +226,6 @@ class RollingUpgradeTestCase(ForeignVolumesTestCase):
         templates = self.assert_one_each()
         self.assertEqual([[], []], [self.report(each) for each in self.both])
         self.assertEqual(4, len(self.images.downloads))
-
-    def test_fills_at_the_same_time_without_a_shared_lock(self):
-        def fill_too(_image_id):
-            self.images.on_download = lambda image_id: None
-            with mock.patch('cinder.coordination.COORDINATOR',
-                            mock.MagicMock(name='the lock of another host')):
-                self.request(driver=self.later)
-
-        self.images.on_download = fill_too
-        self.request()
-        self.assert_one_each()
-        self.assertEqual(2, len(self.images.downloads))
 
     def test_templates_stay_after_a_downgrade(self):
         for driver in self.both:

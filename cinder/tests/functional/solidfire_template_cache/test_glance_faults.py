@@ -65,25 +65,22 @@ FAILURES = {
 }
 
 WRONG_METADATA = {
-    'none': lambda metadata: None,
-    'text': lambda metadata: 'an image',
-    'empty': lambda metadata: {},
-}
-WRONG_METADATA.update({
-    name: lambda metadata, members=members: dict(metadata, **members)
-    for name, members in {
-        'no size': {'size': None},
-        'size is text': {'size': 'many bytes'},
-        'size is negative': {'size': -1},
-        'virtual size is a list': {'virtual_size': [1]},
-        'virtual size is 1 TiB': {'virtual_size': 2 ** 40},
-        'other id': {'id': fake.SNAPSHOT_ID},
-        'no time': {'updated_at': None},
-        'time is a number': {'updated_at': 1.5},
-        'no hash': {'os_hash_value': None, 'checksum': None},
-        'other hash': {'os_hash_value': '0' * 128},
-        'other size': {'size': 17},
-        'properties are text': {'properties': 'no'}}.items()})
+    'none': lambda metadata: None, 'text': lambda metadata: 'an image',
+    'empty': lambda metadata: {}, **{
+        name: lambda metadata, members=members: dict(metadata, **members)
+        for name, members in {
+            'no size': {'size': None},
+            'size is text': {'size': 'many bytes'},
+            'size is negative': {'size': -1},
+            'virtual size is a list': {'virtual_size': [1]},
+            'virtual size is 1 TiB': {'virtual_size': 2 ** 40},
+            'other id': {'id': fake.SNAPSHOT_ID},
+            'no time': {'updated_at': None},
+            'time is a number': {'updated_at': 1.5},
+            'no hash': {'os_hash_value': None, 'checksum': None},
+            'other hash': {'os_hash_value': '0' * 128},
+            'other size': {'size': 17},
+            'properties are text': {'properties': 'no'}}.items()}}
 
 WITHDRAWN = {
     'deactivated': {'status': 'deactivated'},
@@ -154,6 +151,7 @@ class FailingImages(fixtures.ImageService):
 class GlanceFaults(object):
     """All that can happen; a scenario with a fill is mixed in."""
 
+    # Or the stages take turns.
     EACH_STAGE = True
 
     def setUp(self):
@@ -167,36 +165,46 @@ class GlanceFaults(object):
         self.image, self.volume = super().begin()
         self.record = copy.deepcopy(self.images.images[self.image['id']])
 
-    def run_stages(self, check, things, stages=STAGES):
+    def run_stages(self, things, act, check, stages=STAGES):
+        """Let each thing happen at a stage, and check the result."""
         turns = itertools.cycle(stages)
+
+        def run(stage, thing):
+            self.begin()
+            plan = self.images.plan(stage, lambda: act(thing))
+            result = self.clone(self.image, self.volume)
+            self.assertEqual(1, plan.happened)
+            check(result)
+
         self.run_cases([
-            ('%s, %s' % (name, stage), check, stage, thing)
+            ('%s, %s' % (name, stage), run, stage, thing)
             for name, thing in things.items()
             for stage in (stages if self.EACH_STAGE else [next(turns)])])
-
-    def request_while(self, stage, act):
-        """Request the volume; something happens at a stage."""
-        plan = self.images.plan(stage, act)
-        result = self.clone(self.image, self.volume)
-        self.assertEqual(1, plan.happened)
-        return result
 
     def show_as(self, metadata):
         """Let the Image service show other metadata."""
         self.images.images[self.image['id']] = (metadata, self.record[1])
 
-    def restore_image(self):
-        self.images.images[self.image['id']] = copy.deepcopy(self.record)
+    def check_cloned(self, result):
+        """Check for the right volume, and that its template serves on."""
+        self.check_success(self.volume, result)
+        self.check_next_requests(self.images.show(None, self.image['id']))
+        self.assertEqual(1, len(self.images.downloads))
 
     def check_any(self, result):
         """Check for the right volume, or a fallback without traces."""
         if result[1]:
+            self.images.images[self.image['id']] = self.record
             self.check_success(self.volume, result)
         else:
             self.check_refused(result)
 
-    def check_refused(self, result, image=None):
-        """Check for a fallback, and that the next requests are served."""
+    def check_refused(self, result):
+        """Check for a fallback; once all is well, all requests are served."""
+        self.images.images[self.image['id']] = self.record
+        self.check_refused_once(result)
+
+    def check_refused_once(self, result):
         self.check_fallback(self.image, self.volume, result)
         self.assertEqual([], self.leftovers(self.volume))
         self.assertEqual([], self.conversion_files())
@@ -204,30 +212,16 @@ class GlanceFaults(object):
         self.images.plan()
         # A refusal of the image itself is not reconsidered so soon.
         self.clock.advance(601)
-        self.check_next_requests(image or self.image)
-
-    # The service fails
+        self.check_next_requests(self.images.show(None, self.image['id']))
 
     def test_service_fails(self):
-        self.run_stages(self.check_failure, FAILURES)
-
-    def check_failure(self, stage, failure):
-        def fail():
+        def fail(failure):
             raise copy.copy(failure)
 
-        self.begin()
-        self.check_refused(self.request_while(stage, fail))
+        self.run_stages(FAILURES, fail, self.check_refused)
 
     def test_service_is_slow(self):
-        self.run_stages(self.check_slow, DELAYS)
-
-    def check_slow(self, stage, seconds):
-        self.begin()
-        self.check_success(self.volume, self.request_while(
-            stage, lambda: self.clock.advance(seconds)))
-        self.check_next_requests(self.image)
-
-    # The data or the metadata are wrong
+        self.run_stages(DELAYS, self.clock.advance, self.check_cloned)
 
     def test_data_ends_early_without_an_error(self):
         self.run_cases([
@@ -242,31 +236,28 @@ class GlanceFaults(object):
         self.image.update(members)
         self.images.images[self.image['id']] = (
             metadata, data[:int(part * len(data))])
-        result = self.clone(self.image, self.volume)
-        self.restore_image()
-        self.check_refused(result)
+        self.check_refused(self.clone(self.image, self.volume))
 
     def test_metadata_is_wrong(self):
-        self.run_stages(self.check_metadata, WRONG_METADATA, CHECKS)
-
-    def check_metadata(self, stage, change):
-        self.begin()
-        result = self.request_while(
-            stage, lambda: self.show_as(change(self.record[0])))
-        self.restore_image()
-        self.check_any(result)
-
-    # The image changes
+        self.run_stages(
+            WRONG_METADATA,
+            lambda change: self.show_as(change(self.record[0])),
+            self.check_any, CHECKS)
 
     def test_image_is_withdrawn(self):
-        self.run_stages(self.check_withdrawn, WITHDRAWN)
+        self.run_stages(
+            WITHDRAWN,
+            lambda members: self.show_as(dict(self.record[0], **members)),
+            self.check_refused)
 
-    def check_withdrawn(self, stage, members):
-        self.begin()
-        result = self.request_while(
-            stage, lambda: self.show_as(dict(self.record[0], **members)))
-        self.restore_image()
-        self.check_refused(result)
+    def test_image_is_deleted(self):
+        def delete(failure):
+            self.images.images[self.image['id']] = None
+            raise failure
+
+        self.run_stages(
+            {'deleted': exception.ImageNotFound(image_id='it')}, delete,
+            self.check_refused)
 
     def test_image_becomes_private_after_the_fill(self):
         self.begin()
@@ -275,40 +266,16 @@ class GlanceFaults(object):
         self.assertEqual((None, False), self.clone(self.image))
         self.assertEqual([], self.log.warnings)
 
-    def test_image_is_deleted(self):
-        self.run_stages(self.check_deleted, {'deleted': None})
-
-    def check_deleted(self, stage, _nothing):
-        def delete():
-            self.images.images[self.image['id']] = None
-            raise exception.ImageNotFound(image_id=self.image['id'])
-
-        self.begin()
-        result = self.request_while(stage, delete)
-        self.restore_image()
-        self.check_refused(result)
-
     def test_image_is_edited(self):
-        self.run_stages(self.check_edited, EDITS)
-
-    def check_edited(self, stage, members):
-        self.begin()
-        result = self.request_while(stage, lambda: self.images.touch(
-            self.image['id'], 60, **members))
-        self.check_success(self.volume, result)
-        # The data are the same.
-        self.check_next_requests(self.images.show(None, self.image['id']))
-        self.assertEqual(1, len(self.images.downloads))
+        self.run_stages(EDITS, lambda members: self.images.touch(
+            self.image['id'], 60, **members), self.check_cloned)
 
     def test_image_is_replaced(self):
-        self.run_stages(self.check_replaced, CONTENTS)
+        def replace(data):
+            self.images.replace(self.image['id'], data, 60)
+            self.data = data
 
-    def check_replaced(self, stage, data):
-        self.begin()
-        result = self.request_while(stage, lambda: self.images.replace(
-            self.image['id'], data, 60))
-        self.data = data
-        self.check_refused(result, self.images.show(None, self.image['id']))
+        self.run_stages(CONTENTS, replace, self.check_refused_once)
 
 
 class FirstFillTestCase(GlanceFaults, scenarios.FirstRequest):

@@ -22,6 +22,8 @@ repeats one of them.
 """
 
 import collections
+import datetime
+import json
 import os
 import random
 import time
@@ -30,6 +32,8 @@ from unittest import mock
 import ddt
 import hypothesis
 from hypothesis import stateful
+from oslo_utils import timeutils
+from oslo_utils import units
 import requests.adapters
 
 from cinder import coordination
@@ -38,9 +42,10 @@ from cinder.tests.functional.solidfire_template_cache import direct_transport
 from cinder.tests.functional.solidfire_template_cache import model
 from cinder.tests.functional.solidfire_template_cache import model_hosts
 from cinder.tests.functional.solidfire_template_cache import model_machine
-from cinder.tests.functional.solidfire_template_cache import model_rules
 from cinder.tests.unit.volume.drivers.solidfire_template_cache import fixtures
 from cinder.volume.drivers import solidfire
+from cinder.volume.drivers.solidfire_template_cache.templates import (
+    model as template_model)
 
 MINUTES = float(os.environ.get('TEMPLATE_CACHE_MODEL_MINUTES') or 0)
 ONE_SEED = int(os.environ.get('TEMPLATE_CACHE_MODEL_SEED') or 0)
@@ -49,6 +54,249 @@ TESTS = 4
 RUNS = 15
 STEPS = 30
 """Steps of a run, and runs of each test."""
+
+COMPARED_BYTES = 48 * units.Ki
+"""Bytes of a volume that are compared; longer than any image's data."""
+
+MAX_ATTRIBUTE_BYTES = 1000
+
+MAX_TEMPLATES = 2
+MAX_GIB = 3
+IDLE_DAYS = 1
+"""Limits of the templates in the template_model."""
+
+
+class Rules(object):
+    """Checks the whole cluster."""
+
+    def __init__(self, test):
+        self._test = test
+        self._cluster = test.sim.cluster
+        self._stock_log = test.useFixture(
+            fixtures.LogCapture('cinder.volume.drivers.solidfire'))
+        self.begin()
+
+    def begin(self):
+        """Begin with a new cluster.
+
+        :ivar shared: whether the hosts share a coordination backend
+        :ivar account_removed: whether the template account ever was
+        :ivar altered: ids of templates that an operator wrote to or deleted
+        :ivar foreign: ids of foreign volumes, with their attributes
+        :ivar requested: (image id, project) of eligible requests
+        """
+        self.shared = True
+        self.account_removed = False
+        self.altered = set()
+        self.foreign = {}
+        self.requested = set()
+        self._wrong_sources = []
+        self._checked_lines = 0
+
+    def watch_clones(self, start):
+        """Return a function to start clone jobs that notes wrong sources."""
+        def watched_start(source, *args, **kwargs):
+            if (source.volume_id not in self.altered and
+                    not self._is_good(source)):
+                self._wrong_sources.append(source)
+            return start(source, *args, **kwargs)
+
+        return watched_start
+
+    # Leftovers
+
+    def leftovers(self, requests):
+        """Return (id, what it is) of everything that is incomplete."""
+        self._cluster.advance()
+        finished = {request.number for request in requests
+                    if request.done is not None}
+        found = {(job.handle, 'a running clone')
+                 for job in self._cluster.jobs.running()}
+        seen = set()
+        for volume in self._volumes():
+            data = volume.attributes.get(template_model.ATTRIBUTE)
+            if volume.name.startswith('UUID-'):
+                if volume.volume_id not in finished:
+                    found.add((volume.volume_id, 'a volume of no request'))
+            elif data and volume.volume_id not in self.altered:
+                what = self._judge(volume, data, seen)
+                if what:
+                    found.add((volume.volume_id, what))
+        return found
+
+    def new_leftovers(self, requests, before):
+        """Return what was not there before."""
+        known = {number for number, what in before
+                 if what != 'a running clone'}
+        return {(number, what)
+                for number, what in self.leftovers(requests) - before
+                if number not in known or what != 'a template that is not '
+                                                  'purged'}
+
+    def _judge(self, volume, data, seen):
+        if volume.status != 'active':
+            return 'a template that is not purged'
+        if data['state'] == 'filling':
+            return 'a template that is being filled'
+        # Superseded ones are left to housekeeping; and so are second ones
+        # where locks end at a host, or a host has a removed account cached.
+        version = volume.name, data['image_updated_at'], data['image_hash']
+        if version in seen and self.shared and not self.account_removed:
+            return 'a second template'
+        seen.add(version)
+        return None
+
+    def unneeded_templates(self):
+        """Return all templates but the good one of each image."""
+        found, good = [], set()
+        for volume in self._test.templates():
+            if volume.volume_id in self.foreign:
+                continue
+            if self._is_good(volume) and volume.name not in good:
+                good.add(volume.name)
+            elif self.shared or not self._is_filling(volume):
+                found.append(volume)
+        return found
+
+    def has_room(self, image_id):
+        """Return whether no dead fill of another image counts."""
+        return not any(self._is_filling(volume)
+                       for volume in self._test.templates()
+                       if volume.name != template_model.NAME_PREFIX + image_id)
+
+    @staticmethod
+    def _is_filling(volume):
+        data = volume.attributes.get(template_model.ATTRIBUTE) or {}
+        return volume.status == 'active' and data.get('state') == 'filling'
+
+    @staticmethod
+    def _is_good(volume):
+        data = volume.attributes.get(template_model.ATTRIBUTE) or {}
+        return ((volume.status, volume.access, data.get('state')) ==
+                ('active', 'readOnly', 'ready'))
+
+    # Rules of housekeeping
+
+    def check_housekeeping(self, warnings):
+        """Check what must hold after it has run alone."""
+        self._test.assertEqual([], [text for text in warnings
+                                    if 'ousekeeping' in text])
+        if self._cluster.jobs.running():
+            # Templates that are being cloned are left alone.
+            return
+        # What an operator has altered stays until it is used or expires.
+        self._test.assertEqual([], [
+            volume for volume in self.unneeded_templates()
+            if volume.status != 'active' or
+            volume.volume_id not in self.altered])
+        good = [volume for volume in self._test.templates()
+                if self._is_good(volume)]
+        if self.has_room(''):
+            self._test.assertLessEqual(len(good), MAX_TEMPLATES)
+            self._test.assertLessEqual(
+                sum(volume.size for volume in good), MAX_GIB * units.Gi)
+        for volume in good:
+            last_used = timeutils.parse_isotime(
+                volume.attributes[template_model.ATTRIBUTE]['last_used'])
+            self._test.assertLessEqual(
+                self._test.clock.now() - last_used,
+                datetime.timedelta(days=IDLE_DAYS))
+
+    # Rules without exception
+
+    def check(self, requests):
+        """Check what must be so at any time between two steps."""
+        self._cluster.advance()
+        self._check_names()
+        self._test.assertEqual([], self._wrong_sources)
+        for request in requests:
+            if request.done is not None:
+                self._check_volume(request)
+        for volume in self._volumes():
+            attributes = json.dumps(volume.attributes)
+            self._test.assertLess(len(attributes.encode()),
+                                  MAX_ATTRIBUTE_BYTES)
+            self._test.assertIsNone(self._owner_of_secret(attributes))
+            if volume.volume_id in self.foreign:
+                continue
+            data = volume.attributes.get(template_model.ATTRIBUTE)
+            if data and data['state'] == 'ready' and (
+                    volume.status == 'active'):
+                self._check_template(volume, data)
+        for volume_id, attributes in self.foreign.items():
+            volume = self._cluster.volumes.get(volume_id)
+            self._test.assertIsNotNone(volume, 'a foreign volume is gone')
+            self._test.assertEqual(('active', 'readWrite', attributes), (
+                volume.status, volume.access, volume.attributes))
+        self._test.assertEqual([], os.listdir(
+            os.path.join(self._test.state, 'conversion')))
+        self._check_secrets()
+
+    def _volumes(self):
+        return [self._cluster.volumes[volume_id]
+                for volume_id in sorted(self._cluster.volumes)]
+
+    def _check_names(self):
+        names = [volume.name for volume in self._volumes()
+                 if volume.status == 'active' and
+                 volume.name.startswith('UUID-')]
+        names += [account.username
+                  for account in self._cluster.accounts.values()]
+        self._test.assertEqual(sorted(set(names)), sorted(names))
+
+    def _check_volume(self, request):
+        """Check that a finished volume is there, and its data right."""
+        made = self._cluster.volumes.get(request.number)
+        self._test.assertIsNotNone(made, request)
+        self._test.assertEqual(
+            ('active', 'readWrite', request.name,
+             request.volume.size * units.Gi, request.volume.project_id),
+            (made.status, made.access, made.name, made.size,
+             self._owner(made)))
+        self._check_data(made, request.done)
+
+    def _check_data(self, volume, data):
+        held = self._test.read_volume(volume.volume_id, COMPARED_BYTES)
+        if held != data.ljust(COMPARED_BYTES, b'\0'):
+            self._test.fail('volume %s, %s, holds %r instead of %r' % (
+                volume.volume_id, volume.name, held[:40], data[:40]))
+
+    def _owner(self, volume):
+        return self._cluster.accounts[volume.account_id].username
+
+    def _check_template(self, volume, data):
+        """Check that a ready template is whole, and may be there at all."""
+        self._test.assertEqual(
+            (template_model.name_for(data['image_id']),
+             base.TEMPLATE_ACCOUNT),
+            (volume.name, self._owner(volume)))
+        if volume.volume_id not in self.altered:
+            self._test.assertEqual('readOnly', volume.access)
+        metadata = self._test.images.version_at(
+            data['image_id'], timeutils.parse_isotime(
+                data['image_updated_at']))
+        self._test.assertIsNotNone(metadata, data)
+        self._check_data(volume, self._test.images.raw_of(metadata))
+        if metadata['visibility'] == 'private':
+            self._test.assertIn((metadata['id'], metadata['owner']),
+                                self.requested)
+
+    def _check_secrets(self):
+        lines = self._test.log.lines[self._checked_lines:]
+        self._checked_lines = len(self._test.log.lines)
+        for line in lines + self._stock_log.lines:
+            self._test.assertIsNone(self._owner_of_secret(line), line)
+        self._stock_log.clear()
+
+    def _owner_of_secret(self, text):
+        """Return whose secret a text contains, or None."""
+        if self._test.sim.password in text:
+            return 'the cluster'
+        for account in self._cluster.accounts.values():
+            if (account.target_secret in text or
+                    account.initiator_secret in text):
+                return account.username
+        return None
 
 
 @ddt.ddt
@@ -65,20 +313,20 @@ class ModelTestCase(base.FunctionalTestCase):
         # Waiting costs time even by a manual clock.
         self.driver = self.new_driver(
             sf_volume_clone_timeout=60, sf_template_wait_timeout=30,
-            sf_template_max_count=model_rules.MAX_TEMPLATES,
-            sf_template_max_gib=model_rules.MAX_GIB,
-            sf_template_idle_days=model_rules.IDLE_DAYS)
+            sf_template_max_count=MAX_TEMPLATES,
+            sf_template_max_gib=MAX_GIB,
+            sf_template_idle_days=IDLE_DAYS)
         self.mock_object(solidfire, 'time', mock.Mock(
             spec_set=['sleep', 'time'], sleep=self.clock.sleep,
             time=self.clock.monotonic))
         self._start_coordinators()
         self.network = model_hosts.Network()
+        network = self.network
         self.mock_object(
             requests.adapters.HTTPAdapter, 'send',
-            lambda adapter, *args, **kwargs: self.network.send(
-                adapter, *args, **kwargs))
+            lambda *args, **kwargs: network.send(*args, **kwargs))
         self.images = model.Images(self.qcow2)
-        self.rules = model_rules.Rules(self)
+        self.rules = Rules(self)
         jobs = self.sim.cluster.jobs
         self.mock_object(jobs, 'start', self.rules.watch_clones(jobs.start))
         self.counts = collections.Counter()

@@ -10,19 +10,16 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Replication, migration and groups of volumes cloned from a template.
+"""Replication and groups of volumes that were cloned from a template.
 
 Compared with the stock driver, as in :mod:`operations`. The stock driver's
 own tests, which run with our class too, say what each operation does.
 """
 
 from cinder import context
-from cinder.tests.functional.solidfire_template_cache import base
 from cinder.tests.functional.solidfire_template_cache import operations
 from cinder.tests.unit import fake_constants as fake
-from cinder.volume import configuration
 from cinder.volume import group_types
-from cinder.volume import volume_utils
 
 SYNC = {'replication_enabled': '<is> True',
         'solidfire:replication_mode': 'Sync'}
@@ -98,38 +95,6 @@ class ReplicationTestCase(operations.ComparisonTestCase):
             retyped, update['replication_status'], len(left)))
 
 
-class MigrationTestCase(operations.ComparisonTestCase):
-    """The second cluster is another backend here."""
-
-    REPLICATED = True
-
-    @staticmethod
-    def replication(far):
-        return {}
-
-    def test_migrate_volume_to_a_backend_on_another_cluster(self):
-        configured = self.mock_object(
-            volume_utils, 'get_backend_configuration', autospec=True)
-
-        def migrate(side):
-            sim = side.sims[1]
-            group = 'other_%s' % sim.port
-            configured.return_value = configuration.Configuration(
-                base.all_options(), config_group=group)
-            for name, value in (('san_ip', sim.cluster.mvip),
-                                ('sf_api_port', sim.port),
-                                ('san_login', sim.login),
-                                ('san_password', sim.password)):
-                self.override_config(name, value, group)
-            return side.driver.migrate_volume(
-                self.context, side.volume, {'host': 'host@other#other'}), [
-                len(each.cluster.volumes) for each in side.sims]
-
-        (migrated, update), counts = self.compare(migrate)
-        self.assertEqual((True, [1, 1]), (migrated, counts))
-        self.assertEqual('1', update['provider_id'].split()[0])
-
-
 class GroupsTestCase(operations.ComparisonTestCase):
 
     def setUp(self):
@@ -141,18 +106,6 @@ class GroupsTestCase(operations.ComparisonTestCase):
     def group(self, group_id=fake.GROUP_ID):
         """Return a group, or a group snapshot."""
         return {'id': group_id, 'group_type_id': self.group_type_id}
-
-    def create_group(self, side, **source):
-        """Create a group; return the first bytes of its volumes."""
-        volumes = [self.new_volume(id=volume_id, size=2,
-                                   source_volid=volume.id)
-                   for volume_id, volume in zip(
-                       (fake.VOLUME2_ID, fake.VOLUME3_ID), side.volumes)]
-        _status, updates = side.driver.create_group_from_src(
-            self.context, self.group(fake.GROUP2_ID), volumes, **source)
-        for volume, update in zip(volumes, updates):
-            volume.update(update)
-        return [side.read(volume)[:1] for volume in volumes]
 
     def test_group_snapshot_and_a_group_of_it(self):
         def operate(side):
@@ -172,11 +125,18 @@ class GroupsTestCase(operations.ComparisonTestCase):
             for volume in side.volumes:
                 side.write(volume, b'x')
             state = side.state()
-            created = self.create_group(side, group_snapshots=taken,
-                                        snapshots=snapshots)
+            volumes = [
+                self.new_volume(id=volume_id, size=2, source_volid=volume.id)
+                for volume_id, volume in zip(
+                    (fake.VOLUME2_ID, fake.VOLUME3_ID), side.volumes)]
+            _status, updates = driver.create_group_from_src(
+                self.context, self.group(fake.GROUP2_ID), volumes,
+                group_snapshots=taken, snapshots=snapshots)
+            for volume, update in zip(volumes, updates):
+                volume.update(update)
             driver.delete_group_snapshot(self.context, taken, snapshots)
             driver.delete_group(self.context, group, side.volumes[1:])
-            return created, state
+            return [side.read(volume)[:1] for volume in volumes], state
 
         created, (state,) = self.compare(operate, count=2)
         group, = state['groupSnapshots']
@@ -184,12 +144,3 @@ class GroupsTestCase(operations.ComparisonTestCase):
         self.assertEqual([2, 3], [member['volumeID']
                                   for member in group['members']])
         self.assertEqual([b'0', b'1'], created)
-
-    def test_create_group_from_group(self):
-        def operate(side):
-            for number, volume in enumerate(side.volumes):
-                side.write(volume, b'%d' % number)
-            return self.create_group(side, source_group=self.group(),
-                                     source_vols=side.volumes)
-
-        self.assertEqual([b'0', b'1'], self.compare(operate, count=2))

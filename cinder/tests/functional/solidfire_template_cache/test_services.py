@@ -35,8 +35,8 @@ from cinder.tests.functional.api import client
 from cinder.tests.functional import functional_helpers
 from cinder.tests.functional.solidfire_template_cache import base
 from cinder.tests.unit import fake_constants as fake
-from cinder.tests.unit.volume.drivers.solidfire_template_cache import fixtures
 from cinder.volume import configuration
+from cinder.volume import driver
 from cinder.volume import manager
 
 CONF = cfg.CONF
@@ -50,18 +50,9 @@ TIMEOUT = 60
 PASTE_CONFIG = os.path.join(sys.prefix, 'etc', 'cinder', 'api-paste.ini')
 
 
-class ImageService(fixtures.ImageService):
-
-    def get_location(self, context, image_id):
-        return None, None
-
-
 class ServicesTestCase(functional_helpers._FunctionalTestBase,
                        base.FunctionalTestCase):
-    """Starts the services, with one backend.
-
-    :cvar OPTIONS: of the backend
-    """
+    """Starts the services, with one backend; OPTIONS are its own."""
 
     OPTIONS = {}
 
@@ -75,7 +66,7 @@ class ServicesTestCase(functional_helpers._FunctionalTestBase,
 
     def _prepare_host(self):
         super()._prepare_host()
-        self.images = ImageService()
+        self.images.get_location = lambda *_args: (None, None)
         self.mock_object(glance, 'get_default_image_service',
                          autospec=True, return_value=self.images)
         self.mock_object(glance, 'get_remote_image_service', autospec=True,
@@ -112,7 +103,8 @@ class ServicesTestCase(functional_helpers._FunctionalTestBase,
             'sf_allow_template_caching': True}, **self.OPTIONS)
         # The volume service does the same, but only later.
         configuration.Configuration(
-            [*manager.volume_backend_opts, *base.all_options()],
+            [*manager.volume_backend_opts, *driver.image_opts,
+             *base.all_options()],
             config_group=BACKEND)
         flags = super()._get_flags()
         flags.update((name, {'v': value, 'g': BACKEND})
@@ -132,10 +124,7 @@ class ServicesTestCase(functional_helpers._FunctionalTestBase,
         return self.wait_for('volume', created['id'])
 
     def wait_for(self, kind, resource_id, expected='available'):
-        """Wait until a volume or a snapshot has a status.
-
-        :param expected: the status, or None for gone
-        """
+        """Wait until a volume or a snapshot has a status; None is gone."""
         get = {'volume': self.api.get_volume,
                'snapshot': self.api.get_snapshot}[kind]
         deadline = time.monotonic() + TIMEOUT
@@ -252,10 +241,10 @@ class ImageVolumeCacheTestCase(ServicesTestCase):
     OPTIONS = {'image_volume_cache_enabled': True}
 
     def _get_flags(self):
-        flags = super()._get_flags()
-        flags['cinder_internal_tenant_project_id'] = {'v': fake.PROJECT3_ID}
-        flags['cinder_internal_tenant_user_id'] = {'v': fake.USER3_ID}
-        return flags
+        return dict(super()._get_flags(), **{
+            'cinder_internal_tenant_%s_id' % name: {'v': value}
+            for name, value in (('project', fake.PROJECT3_ID),
+                                ('user', fake.USER3_ID))})
 
     def test_create_volumes_uses_one_of_the_caches(self):
         # A template is used first; what can have none is cached by Cinder.

@@ -116,18 +116,6 @@ class StockDriverTestCase(test.TestCase):
         self.assertEqual(['ListVolumesForAccount', 'ListVolumesForAccount',
                           'ModifyVolume'], self.sim.calls.methods[-3:])
 
-    def test_get_volume_stats(self):
-        self.create(size=2)
-        stats = self.driver.get_volume_stats(refresh=True)
-        self.assertEqual(
-            ('127.0.0.1', 1024 ** 5 / units.Gi, 50),
-            (stats['active_cluster_mvip'], stats['total_capacity_gb'],
-             stats['provisioned_iops']))
-        self.assertLess(0, stats['free_capacity_gb'])
-        self.override_config('sf_provisioning_calc', 'usedSpace', 'stock')
-        stats = self.driver.get_volume_stats(refresh=True)
-        self.assertEqual(2, stats['provisioned_capacity_gb'])
-
     def test_initialize_connection_access_group_limit_reached(self):
         self.override_config('sf_enable_vag', True, 'stock')
         volume = self.create()
@@ -137,13 +125,3 @@ class StockDriverTestCase(test.TestCase):
         self.driver.initialize_connection(volume, CONNECTOR)
         group, = self.sim.cluster.access_groups.values()
         self.assertEqual([CONNECTOR['initiator']], group.initiators)
-
-    def test_api_and_http_errors(self):
-        self.sim.cluster.set_fullness(4)
-        error = self.assertRaises(solidfire.SolidFireAPIException,
-                                  self.driver.create_volume,
-                                  self.make_volume())
-        self.assertIn('xTotalCapacityExceeded', error.msg)
-        self.sim.server.password = 'changed'
-        self.assertRaises(ValueError, self.driver._issue_api_request,
-                          'GetLimits', {})

@@ -244,21 +244,3 @@ class UntrustedImagesTestCase(scenario.ScenarioTestCase):
                                 'in both' if both else 'read again'),
              self.check_record, member, value, both)
             for member, value, both in cases])
-
-    def test_clone_image_with_another_hash_than_stored(self):
-        self.renew()
-        image = self.images.add(DATA)
-        volume = self.new_volume()
-        self.check_fallback(image, volume, self.clone(
-            dict(image, os_hash_value='ab'), volume))
-        # The template that was filled holds the data of the stored one.
-        self.assert_serves(image, DATA)
-
-    def test_clone_image_for_which_another_record_is_shown(self):
-        # The data of one image must not be cached for another one.
-        self.renew()
-        image = self.images.add(DATA)
-        other = self.images.add(DATA[::-1])
-        self.images.images[image['id']][0]['id'] = other['id']
-        self.assert_warned(image)
-        self.assert_serves(other, DATA[::-1])

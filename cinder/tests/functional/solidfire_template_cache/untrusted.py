@@ -10,10 +10,8 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Malicious image files, and a cluster whose replies are wrong."""
+"""Malicious image files, and values that are no metadata."""
 
-import contextlib
-import copy
 import gzip
 import io
 import os
@@ -21,11 +19,8 @@ import struct
 import subprocess
 import tarfile
 import tempfile
-from unittest import mock
 
 from oslo_utils import units
-
-from cinder.tests.element_simulator import application
 
 SECRET = b'root:what-only-this-host-may-read:0:0::/root:/bin/sh\n'
 
@@ -173,76 +168,3 @@ class ImageFactory(object):
                 member.size = len(data)
                 archive.addfile(member, io.BytesIO(data))
         return stream.getvalue()
-
-
-@contextlib.contextmanager
-def altered_replies(change):
-    """Change the replies of all simulated clusters; calls have their effect.
-
-    :param change: a callable(method, result) that changes the result
-    """
-    original = application.Exchange._perform
-
-    def perform(exchange, job_error):
-        # A copy, since parts of it belong to the cluster.
-        document = copy.deepcopy(original(exchange, job_error))
-        change(exchange.method, document['result'])
-        return document
-
-    with mock.patch.object(application.Exchange, '_perform', autospec=True,
-                           side_effect=perform):
-        yield
-
-
-class Alteration(object):
-    """Sets one member in the replies of one API method.
-
-    :param method: name of the API method
-    :param path: keys from the outside in; ``*`` is every item of a list
-    :param value: what to put there, or ABSENT to remove it
-    :ivar count: how many members were changed so far
-    """
-
-    def __init__(self, method, path, value):
-        self.method = method
-        self.path = path
-        self.value = value
-        self.count = 0
-
-    def __str__(self):
-        value = 'absent' if self.value is ABSENT else repr(self.value)
-        return '%s %s: %.40s' % (self.method, '.'.join(self.path), value)
-
-    def apply(self, method, result):
-        if method != self.method:
-            return
-        parents = [result]
-        for key in self.path[:-1]:
-            parents = [child for parent in parents for child in (
-                parent if key == '*' else
-                [parent[key]] if key in parent else [])]
-        for parent in parents:
-            self._set(parent, self.path[-1])
-
-    def _set(self, parent, key):
-        if key == '*':
-            self.count += len(parent)
-            parent[:] = [] if self.value is ABSENT else (
-                [self.value] * len(parent))
-        elif key in parent:
-            self.count += 1
-            del parent[key]
-            if self.value is not ABSENT:
-                parent[key] = self.value
-
-
-def paths_in(value, path=()):
-    """Return the paths of all members of a value, for Alteration."""
-    if isinstance(value, list):
-        value = {'*': value[0]} if value else {}
-    if not isinstance(value, dict):
-        return []
-    found = []
-    for key, child in value.items():
-        found += [path + (key,), *paths_in(child, path + (key,))]
-    return found

@@ -153,7 +153,7 @@ class CloneMonitor(object):
             yield self._client.list_running_clones(*source_ids)
             if self._clock.monotonic() >= deadline:
                 raise errors.ElementError(
-                    'ListSyncJobs', 'TimedOut',
+                    'ListSyncJobs', 'Timeout',
                     'clones of %s are still running'
                     % ', '.join(map(str, source_ids)))
             self._clock.sleep(interval)

@@ -12,8 +12,8 @@
 
 """All decisions on retries of API calls.
 
-:mod:`errors` says what an error means. Here stands what follows: which calls
-are made again, how often, and after which pauses.
+:mod:`errors` says what an error means. This module decides what follows:
+which calls are made again, how often, and after which pauses.
 
 ===============  ================================  ======================
 RetryClass       retries in ``call``               in retry_unless_done

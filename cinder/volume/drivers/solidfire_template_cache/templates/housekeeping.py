@@ -12,7 +12,7 @@
 
 """Periodic maintenance of the templates of a cluster.
 
-A run removes what crashes, updates and second fillers left, expires what is
+A run removes what crashes, updates and concurrent fills left, expires what is
 not used, records uses and enforces the limits. It is bounded in time; the
 next run continues.
 """
@@ -86,7 +86,8 @@ class Housekeeper(object):
         :raises element.errors.ElementError: the cluster could not be asked
         """
         self._attempt('iSCSI sessions', self._logout_stale)
-        self._attempt('late clones', self._clones.prune_late_clones)
+        self._attempt('clones of earlier attempts',
+                      self._clones.prune_late_clones)
         with locks.try_lock(
                 locks.for_housekeeping(self._cluster.id)) as acquired:
             if acquired:

@@ -302,7 +302,7 @@ def describe_foreign(volume: models.Volume) -> str:
     if isinstance(volume.attributes.get('image_info'), dict):
         # As the driver wrote it that was part of Cinder from Kilo to Stein.
         return 'a template of the driver of Kilo to Stein'
-    return 'not created by this driver'
+    return 'a volume that this driver did not create'
 
 
 def from_volume(volume: models.Volume,

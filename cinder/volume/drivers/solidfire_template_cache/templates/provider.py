@@ -199,7 +199,7 @@ class TemplateProvider(object):
             found = []
         if filled.volume_id not in [each.volume_id for each in found]:
             # What was filled serves as well, and if it is gone again its
-            # clone will fail and lead to another look.
+            # clone will fail and lead to another lookup.
             found.append(filled)
         template = self._choose(found, image)
         if template is None:
@@ -216,7 +216,7 @@ class TemplateProvider(object):
         try:
             refreshed = self._store.refresh(template, image)
         except errors.NotFound:
-            # Its clone will fail and lead to another look.
+            # Its clone will fail and lead to another lookup.
             return template
         except (errors.ElementError, exceptions.TemplateCacheError) as exc:
             # The data is right nevertheless; the next request tries again.

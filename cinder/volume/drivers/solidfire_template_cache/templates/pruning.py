@@ -16,6 +16,7 @@ Removes nothing that this version of the driver has not created, and no
 template while it is being cloned.
 """
 
+import threading
 from typing import MutableMapping
 from typing import Optional
 
@@ -63,13 +64,15 @@ class TemplatePruner(object):
         self._host = model.host_mark(cluster.host)
         # Ids of volumes; adding to a set is atomic.
         self._reported: set[int] = set()
-        # When unfinished fills were first seen here, by this host's clock.
+        # Guards the time, by this host's clock, at which an unfinished fill
+        # was first seen.
+        self._lock = threading.Lock()
         self._first_seen: MutableMapping[int, float] = cachetools.LRUCache(
             _MAX_SEEN)
 
     def prune_image(self, image_id: str
                     ) -> Optional[list[model.Template]]:
-        """Remove what a crash, an update or a second filler left.
+        """Remove what a crash, an update or concurrent fills left.
 
         :returns: the templates that stay; None when the image's lock is
             held by a fill
@@ -153,7 +156,8 @@ class TemplatePruner(object):
                 self._is_of_this_machine(template)):
             return False
         now = self._cluster.clock.monotonic()
-        first_seen = self._first_seen.setdefault(template.volume_id, now)
+        with self._lock:
+            first_seen = self._first_seen.setdefault(template.volume_id, now)
         return now - first_seen < _MAX_FILL_SECONDS
 
     def _warn_of_locks(self, template: model.Template) -> None:

@@ -272,7 +272,7 @@ class TemplateStore(object):
         :raises exceptions.TemplateCacheError: always
         """
         failed = exceptions.TemplateCacheError(
-            reason=_('SolidFire volume %s did not take its attributes')
+            reason=_('SolidFire volume %s did not store its attributes')
             % volume.id)
         # Of a reply that contradicts the request the id is not trusted.
         if (volume.name != model.name_for(planned.image.id) or
@@ -295,6 +295,6 @@ class TemplateStore(object):
         if recorded is None or recorded.attributes() != (
                 template.attributes()) or not recorded.usable:
             raise exceptions.TemplateCacheError(
-                reason=_('SolidFire volume %s did not take its new '
+                reason=_('SolidFire volume %s did not store its new '
                          'attributes') % template.volume_id)
         return recorded

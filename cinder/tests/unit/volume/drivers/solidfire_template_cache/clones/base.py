@@ -39,13 +39,7 @@ def api_error(name, method='CloneVolume', error_class=errors.ApiError):
 
 
 class CloneTestCase(test.TestCase):
-    """A client, replaced, of a cluster that clones and lists volumes.
-
-    :ivar clone_seconds: what the next clones take
-    :ivar volumes: the listed volumes, by id
-    :ivar jobs: what is being cloned: (source id, time of its end, volume)
-        by id of the volume, which is also its job's handle and cloneID
-    """
+    """A replaced client; a volume's id is its job's handle and cloneID."""
 
     def setUp(self):
         super().setUp()
@@ -53,8 +47,7 @@ class CloneTestCase(test.TestCase):
         self.clone_seconds = 0
         self.volumes, self.jobs = {}, {}
         self._ids = itertools.count(101)
-        self.client = mock.create_autospec(client.ElementClient,
-                                           instance=True)
+        self.client = mock.create_autospec(client.ElementClient, instance=True)
         for name in ('clone_volume', 'get_job', 'cancel_clone',
                      'list_volumes', 'find_volume', 'list_running_clones',
                      'remove_volume', 'remove_volumes_named'):
@@ -137,9 +130,8 @@ class SchedulerTestCase(CloneTestCase):
         self.scheduler = scheduler.CloneScheduler(self.cluster, self.info)
 
     def clone(self, source_size=units.Gi, **changes):
-        return self.scheduler.clone(
-            SOURCE_ID, source_size,
-            dataclasses.replace(SPEC, **changes))
+        return self.scheduler.clone(SOURCE_ID, source_size,
+                                    dataclasses.replace(SPEC, **changes))
 
     def assert_fails(self, error_class, **changes):
         """Return the error, of exactly that class."""

@@ -33,8 +33,7 @@ class ClusterInfoTestCase(test.TestCase):
     def setUp(self):
         super().setUp()
         self.clock = fixtures.ManualClock()
-        self.client = mock.create_autospec(client.ElementClient,
-                                           instance=True)
+        self.client = mock.create_autospec(client.ElementClient, instance=True)
         self.client.get_clones_per_volume.return_value = 7
         self.client.get_default_qos.return_value = QOS
         self.info = cluster_info.ClusterInfo(self.client, self.clock)

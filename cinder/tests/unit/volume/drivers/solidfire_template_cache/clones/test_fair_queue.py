@@ -23,10 +23,7 @@ from cinder.volume.drivers.solidfire_template_cache.clones import fair_queue
 
 
 class ScriptedClock(fixtures.ManualClock):
-    """A clock whose waits do what other threads would do meanwhile.
-
-    :ivar actions: for each wait; after the last all of the time passes
-    """
+    """A clock whose waits do what other threads would do meanwhile."""
 
     def __init__(self):
         super().__init__()
@@ -118,8 +115,7 @@ class FairLimiterTestCase(test.TestCase):
             ticket = context.__enter__()
             if start:
                 ticket.mark_started()
-            self.assertFalse(
-                context.__exit__(KeyError, KeyError('x'), None))
+            self.assertFalse(context.__exit__(KeyError, KeyError('x'), None))
             self.assertEqual(set(), self.limiter.keys())
 
     def test_ticket_limit_changes(self):
@@ -132,11 +128,6 @@ class FairLimiterTestCase(test.TestCase):
         self.limiter = fair_queue.FairLimiter(limit, self.clock)
         self.assertRaises(KeyError, self.enter)
         self.assertEqual(set(), self.limiter.keys())
-
-    def test_back_off(self):
-        with self.limiter.ticket('key', 100) as ticket:
-            ticket.back_off(5)
-        self.assertEqual([5], self.clock.waited)
 
 
 class NotificationTestCase(test.TestCase):

@@ -29,13 +29,11 @@ class LateClonesTestCase(test.TestCase):
 
     def setUp(self):
         super().setUp()
-        self.client = mock.create_autospec(client.ElementClient,
-                                           instance=True)
+        self.client = mock.create_autospec(client.ElementClient, instance=True)
         self.clock = fixtures.ManualClock()
         of_cluster = cluster.Cluster(
             'cluster-1', self.client, self.clock, 'host', mock.Mock(
-                spec=configuration.Configuration,
-                sf_volume_clone_timeout=600))
+                spec=configuration.Configuration, sf_volume_clone_timeout=600))
         self.monitor = monitor.CloneMonitor(of_cluster)
         self.late = late_clones.LateClones(of_cluster, self.monitor)
         self.volumes = {}
@@ -95,10 +93,9 @@ class LateClonesTestCase(test.TestCase):
         self.late.prune()
         self.client.list_running_clones.side_effect = None
         self.prune()
-        self.assertEqual(
-            [SOURCE_ID, SOURCE_ID, CREATED_ID],
-            [call.args[0] for call in
-             self.client.list_volumes_after.call_args_list])
+        self.assertEqual([SOURCE_ID, SOURCE_ID, CREATED_ID],
+                         [call.args[0] for call in
+                          self.client.list_volumes_after.call_args_list])
 
     def test_other_clones_stay(self):
         for volume_id, name in ((LATE_ID, 'UUID-other'),

@@ -99,9 +99,8 @@ class WaitForJobTestCase(MonitorTestCase):
                     state if isinstance(state, Exception)
                     else lambda handle, job=state: job)
                 begin = self.clock.monotonic()
-                exc = self.assertRaises(
-                    error_class, self.monitor.wait_for_job, base.SOURCE_ID,
-                    self.started(volume))
+                exc = self.assertRaises(error_class, self.monitor.wait_for_job,
+                                        base.SOURCE_ID, self.started(volume))
                 self.assertIs(error_class, type(exc))
                 self.assertIn(text, str(exc))
                 if polls:
@@ -138,9 +137,8 @@ class WaitUntilListedTestCase(MonitorTestCase):
             with self.subTest(listings=listings):
                 self.clock.slept.clear()
                 self.client.list_volumes.side_effect = listings
-                self.assertEqual(
-                    listings[result],
-                    self.monitor.wait_until_listed('UUID-1', 2))
+                self.assertEqual(listings[result],
+                                 self.monitor.wait_until_listed('UUID-1', 2))
                 self.assertEqual(result, len(self.clock.slept))
                 if result:
                     self.assert_intervals(self.clock.slept)
@@ -151,8 +149,7 @@ class ForeignClonesTestCase(MonitorTestCase):
     def wait(self, *source_ids):
         """Return the seconds that the wait took."""
         begin = self.clock.monotonic()
-        self.monitor.wait_for_foreign_clones(
-            *(source_ids or [base.SOURCE_ID]))
+        self.monitor.wait_for_foreign_clones(*(source_ids or [base.SOURCE_ID]))
         return self.clock.monotonic() - begin
 
     def test_wait_for_foreign_clones_none_run(self):
@@ -188,7 +185,7 @@ class ForeignClonesTestCase(MonitorTestCase):
     def test_wait_for_foreign_clones_times_out(self):
         self.begin(10 ** 6)
         exc = self.assertRaises(errors.ElementError, self.wait)
-        self.assertEqual(('ListSyncJobs', 'TimedOut'), (exc.method, exc.name))
+        self.assertEqual(('ListSyncJobs', 'Timeout'), (exc.method, exc.name))
         self.assertIn('clones of 7 are still running', str(exc))
         self.assertTrue(600 <= self.clock.monotonic() < 603)
 

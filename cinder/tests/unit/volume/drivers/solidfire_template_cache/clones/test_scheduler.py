@@ -179,9 +179,11 @@ class UnknownOutcomeTestCase(base.SchedulerTestCase):
                     self.volumes.clear()
                     self.client.clone_volume.reset_mock()
                     self.clone_seconds = 5
+                    other = self.begin(5, name='UUID-2')
                     self.fail_once(error, carried_out)
                     volume = self.clone()
-                    self.assertEqual([volume.id], self.let_time_pass())
+                    self.assertEqual([other.id, volume.id],
+                                     self.let_time_pass())
                     self.assertEqual(2, self.client.clone_volume.call_count)
 
     def test_clone_reply_lost_for_good(self):
@@ -195,12 +197,6 @@ class UnknownOutcomeTestCase(base.SchedulerTestCase):
                     self.assertEqual(attempts,
                                      self.client.clone_volume.call_count)
                     self.assert_nothing_left(exc)
-
-    def test_clone_reply_lost_leaves_other_clones_alone(self):
-        other = self.begin(5, name='UUID-2')
-        self.fail_once(self.LOST, carried_out=True)
-        volume = self.clone()
-        self.assertEqual([other.id, volume.id], self.let_time_pass())
 
     def test_clone_reply_lost_beside_a_clone_of_this_process(self):
         # That one is known, so it is not waited for.
@@ -249,13 +245,12 @@ class FinishTestCase(base.SchedulerTestCase):
     def test_clone_fails(self):
         # Launchpad bug 1642394: errors of any kind.
         failed = [models.Job(done=True, error='xBroken: m')]
-        cases = (
-            ('get_job', failed, exceptions.CloneFailed),
-            ('get_job', KeyError('x'), KeyError),
-            ('get_job', base.api_error('xNew'), errors.ApiError),
-            ('list_volumes', [base.api_error('xNew')], errors.ApiError),
-            ('modify_volume', base.api_error('xInvalidParameter'),
-             errors.ApiError))
+        cases = (('get_job', failed, exceptions.CloneFailed),
+                 ('get_job', KeyError('x'), KeyError),
+                 ('get_job', base.api_error('xNew'), errors.ApiError),
+                 ('list_volumes', [base.api_error('xNew')], errors.ApiError),
+                 ('modify_volume', base.api_error('xInvalidParameter'),
+                  errors.ApiError))
         for method, effect, error_class in cases:
             with self.subTest(method=method, error=error_class):
                 call = getattr(self.client, method)
@@ -294,22 +289,19 @@ class FinishTestCase(base.SchedulerTestCase):
         self.client.remove_volume.side_effect = refuse_while_running
         self.assert_nothing_left(self.assert_fails(KeyError))
 
-    def test_clone_to_abandon_is_unknown_to_run(self):
+    def test_clone_to_abandon_may_be_left(self):
         self.client.cancel_clone.side_effect = None
-        self.client.list_running_clones.side_effect = base.api_error('xNew')
         self.client.get_job.side_effect = KeyError('x')
-        exc = self.assert_fails(KeyError)
-        # It is removed as far as it is there, and reported all the same.
-        self.assertIn('UUID-1, may be left', exc.__notes__[0])
-        self.assertEqual([], self.let_time_pass())
-
-    def test_clone_to_abandon_cannot_be_removed(self):
-        self.client.get_job.side_effect = KeyError('x')
-        self.client.cancel_clone.side_effect = None
-        self.client.remove_volume.side_effect = base.api_error('xNew')
-        exc = self.assert_fails(KeyError)
-        self.assertIn('may be left: SolidFire API call', exc.__notes__[0])
-        self.assertIn('xNew', exc.__notes__[0])
+        for method, left in (('list_running_clones', []),
+                             ('remove_volume', [102])):
+            call = getattr(self.client, method)
+            call.side_effect = base.api_error('xNew')
+            note = self.assert_fails(KeyError).__notes__[0]
+            for text in ('UUID-1, may be left: SolidFire API call', 'xNew'):
+                self.assertIn(text, note)
+            # It is removed as far as it is there.
+            call.side_effect = getattr(self, method)
+            self.assertEqual(left, self.let_time_pass())
 
     def test_clone_reply_contradicts_itself(self):
         # The volume with the id of the reply may be another's.

@@ -127,8 +127,7 @@ class ElementClientTestCase(test.TestCase):
         new = self.mock_object(transport, 'Transport', autospec=True,
                                return_value=self.transport)
         self.clock = fixtures.ManualClock()
-        self.client = client.ElementClient(mock.sentinel.endpoint,
-                                           self.clock)
+        self.client = client.ElementClient(mock.sentinel.endpoint, self.clock)
         new.assert_called_once_with(mock.sentinel.endpoint, self.clock)
 
     def answer(self, *results):

@@ -26,11 +26,10 @@ ACCOUNT = {
     'volumes': [1, 2], 'initiatorSecret': 'INITIATOR-SEC',
     'targetSecret': 'TARGET-SECRE', 'attributes': {}, 'enableChap': True}
 
-VOLUME = {
-    'volumeID': 5, 'name': 'v', 'accountID': 3, 'status': 'active',
-    'access': 'readWrite', 'totalSize': 1073741824,
-    'iqn': 'iqn.2010-01.com.solidfire:sim1.v.5',
-    'attributes': {'a': 1}, 'qos': {'minIOPS': 50}, 'sliceCount': 1}
+VOLUME = {'volumeID': 5, 'name': 'v', 'accountID': 3, 'status': 'active',
+          'access': 'readWrite', 'totalSize': 1073741824,
+          'iqn': 'iqn.2010-01.com.solidfire:sim1.v.5', 'attributes': {'a': 1},
+          'qos': {'minIOPS': 50}, 'sliceCount': 1}
 
 STARTED = {'asyncHandle': 42, 'cloneID': 37, 'volumeID': 680,
            'volume': dict(VOLUME, volumeID=5, status='init')}
@@ -110,8 +109,7 @@ class ModelsTestCase(test.TestCase):
         ({'status': 'complete', 'error': None}, True, None),
         (JOB, True, 'xSliceNotRegistered: moved'),
         ({'status': 'complete', 'error': {}}, True, 'unnamed: no message'),
-        ({'status': 'complete', 'error': 'text'}, True,
-         'unnamed: no message'),
+        ({'status': 'complete', 'error': 'text'}, True, 'unnamed: no message'),
         ({'status': 'running', 'error': {'name': 'xA'}}, False, None),
         ({'status': 'unheard of'}, False, None))
     @ddt.unpack
@@ -119,13 +117,12 @@ class ModelsTestCase(test.TestCase):
         self.assertEqual(models.Job(done=done, error=error),
                          models.Job.read(reply))
 
-    @ddt.data(
-        (models.Account, ACCOUNT, 'accountID', 'username', 'targetSecret',
-         'initiatorSecret'),
-        (models.Volume, VOLUME, 'volumeID', 'name', 'accountID', 'status',
-         'access', 'totalSize', 'iqn'),
-        (models.StartedClone, STARTED, 'asyncHandle', 'volumeID', 'volume'),
-        (models.Job, JOB, 'status'))
+    @ddt.data((models.Account, ACCOUNT, 'accountID', 'username',
+               'targetSecret', 'initiatorSecret'),
+              (models.Volume, VOLUME, 'volumeID', 'name', 'accountID',
+               'status', 'access', 'totalSize', 'iqn'),
+              (models.StartedClone, STARTED, 'asyncHandle', 'volumeID',
+               'volume'), (models.Job, JOB, 'status'))
     def test_read_without_a_required_member(self, case):
         model, good, *members = case
         for member in members:
@@ -144,8 +141,7 @@ class ModelsTestCase(test.TestCase):
               (models.Volume, VOLUME, 'volumeID', 2 ** 63),
               (models.Volume, VOLUME, 'totalSize', 0))
     @ddt.unpack
-    def test_read_with_a_value_out_of_range(self, model, good, member,
-                                            value):
+    def test_read_with_a_value_out_of_range(self, model, good, member, value):
         self.assertRaises(ValueError, model.read,
                           dict(good, **{member: value}))
 

@@ -19,8 +19,7 @@ from cinder.volume.drivers.solidfire_template_cache.element import redaction
 
 DATA = {'accounts': [{'targetSecret': 'hidden', 'initiatorSecret': 'hidden',
                       'username': 'shown'}],
-        'endpoint': {'passwd': 'hidden', 'password': 'hidden',
-                     'url': 'shown'},
+        'endpoint': {'passwd': 'hidden', 'password': 'hidden', 'url': 'shown'},
         'clusterPairingKey': 'hidden', 'volumePairingKey': 'hidden'}
 
 

@@ -26,8 +26,7 @@ MANY = 8
 """Attempts within RETRY_SECONDS, whatever the jitter."""
 
 CREATING = ('CreateVolume', 'CloneVolume')
-CLEANUP = ('DeleteVolume', 'PurgeDeletedVolume', 'ListVolumes',
-           'ListSyncJobs')
+CLEANUP = ('DeleteVolume', 'PurgeDeletedVolume', 'ListVolumes', 'ListSyncJobs')
 OTHERS = ('AddAccount', 'CancelClone', 'GetAccountByName', 'GetAsyncResult',
           'GetClusterCapacity', 'GetDefaultQoS', 'GetLimits', 'ModifyVolume')
 
@@ -49,9 +48,8 @@ ATTEMPTS = {
     errors.UnexpectedReply: (1, 4, 1, 1),
     'xVolumeIDDoesNotExist': (1, 1, 1, 1),
 }
-NOTHING_TO_RECONCILE = (
-    'xMaxClonesPerVolumeExceeded', 'xMaxClonesPerNodeExceeded',
-    errors.NotSent)
+NOTHING_TO_RECONCILE = ('xMaxClonesPerVolumeExceeded',
+                        'xMaxClonesPerNodeExceeded', errors.NotSent)
 
 
 def make_error(kind, method='GetLimits'):
@@ -157,21 +155,8 @@ class RetryUnlessDoneTestCase(RetryTestCase):
             retry.retry_unless_done, self.attempt, self.reconcile))
         # Also when it is final: a cluster may have done what it refused.
         self.assertEqual(
-            [mock.call(error)] * attempts * (kind not in
-                                             NOTHING_TO_RECONCILE),
+            [mock.call(error)] * attempts * (kind not in NOTHING_TO_RECONCILE),
             self.reconcile.mock_calls)
-
-    def test_result_of_a_later_attempt(self):
-        self.attempt.side_effect = [make_error('xNotPrimary'), 'result']
-        self.assertEqual('result', self.call())
-        self.assertEqual(1, self.reconcile.call_count)
-
-    def test_what_was_done_after_all_is_returned(self):
-        # Bug 1896112: a lost reply made a duplicate.
-        self.reconcile.return_value = 'found'
-        self.attempt.side_effect = make_error(errors.ReplyLost)
-        self.assertEqual('found', self.call())
-        self.assertEqual(1, self.attempt.call_count)
 
     def test_failure_to_reconcile_is_final(self):
         error = make_error('xNotPrimary', 'CloneVolume')
@@ -182,8 +167,7 @@ class RetryUnlessDoneTestCase(RetryTestCase):
         self.assertEqual(
             ('CloneVolume', 'xNotPrimary', 'xNotPrimary; what the call has '
              'done could not be determined or undone: %s'
-             % self.reconcile.side_effect),
-            (exc.method, exc.name, exc.reason))
+             % self.reconcile.side_effect), (exc.method, exc.name, exc.reason))
         self.assertEqual(1, self.attempt.call_count)
         self.assertIs(error, exc.__cause__)
         # It was changed to FINAL, to end this loop.

@@ -54,10 +54,7 @@ class Pieces(io.RawIOBase):
 
 
 def response(body, status=200, **headers):
-    """Return a response of requests.
-
-    :param body: bytes, a stream, or data to be sent as JSON
-    """
+    """Return a response with bytes, a stream, or data sent as JSON."""
     if not isinstance(body, (bytes, io.IOBase)):
         body = json.dumps(body).encode()
     found = requests.Response()
@@ -109,10 +106,9 @@ class RequestTestCase(TransportTestCase):
         (session, url), sent = self.post.call_args
         self.assertEqual(URL + path, url)
         self.assertEqual(payload, json.loads(sent.pop('data')))
-        self.assertEqual({
-            'headers': {'Content-Type': 'application/json-rpc'},
-            'verify': '/ca.pem', 'timeout': timeout,
-            'allow_redirects': False, 'stream': True}, sent)
+        self.assertEqual({'headers': {'Content-Type': 'application/json-rpc'},
+                          'verify': '/ca.pem', 'timeout': timeout,
+                          'allow_redirects': False, 'stream': True}, sent)
         self.assertEqual(('admin', PASSWORD), session.auth)
         self.assertEqual(0, session.get_adapter(URL).max_retries.total)
 
@@ -171,11 +167,12 @@ class ReplyTestCase(TransportTestCase):
         (b'<html>', 404, errors.UnexpectedReply, 'HTTP404'),
         ({'error': 'text'}, 200, errors.UnexpectedReply, 'BadReply'),
         ({'error': 5}, 200, errors.UnexpectedReply, 'BadReply'),
+        ({'error': True}, 200, errors.UnexpectedReply, 'BadReply'),
+        ({'error': ['x']}, 200, errors.UnexpectedReply, 'BadReply'),
         (b'<html>', 401, errors.AccessDenied, 'HTTP401'),
         (GOOD, 403, errors.AccessDenied, 'HTTP403'))
     @ddt.unpack
-    def test_reply_that_cannot_be_used(self, body, status, error_class,
-                                       name):
+    def test_reply_that_cannot_be_used(self, body, status, error_class, name):
         self.answer(body, status)
         for function in (self.call, self.call_raw):
             self.assert_fails(error_class, name, function)
@@ -312,8 +309,7 @@ class SecretsTestCase(TransportTestCase):
                  if 'GetLimits' in line and
                  "'username': 'tenant', 'targetSecret': '***'" in line]
         self.assertEqual(2, len(lines))
-        self.assert_clean(repr(self.transport),
-                          repr(self.transport._endpoint))
+        self.assert_clean(repr(self.transport), repr(self.transport._endpoint))
 
     def test_error_that_quotes_secrets(self):
         self.answer({'error': {'name': 'xA', 'message':

@@ -78,8 +78,7 @@ class ConnectionTestCase(test.TestCase):
             **changes or {})
         self.assertIs(errors.AccessDenied if changes else errors.NotSent,
                       type(exc))
-        self.assertEqual((name, reason % self.sim.url),
-                         (exc.name, exc.reason))
+        self.assertEqual((name, reason % self.sim.url), (exc.name, exc.reason))
         # oslo.log appends an exception that is being handled.
         self.log.assert_no_exception_appended()
         self.assertNotIn(PASSWORD, self.log.text)
@@ -87,7 +86,8 @@ class ConnectionTestCase(test.TestCase):
         self.assertEqual([], self.sim.calls.methods)
 
     def test_tls_uses_the_configuration_and_not_the_environment(self):
-        self.assertEqual(2, self.call()['cloneJobsPerVolumeMax'])
+        for changes in ({}, {'verify': False}):
+            self.assertEqual(2, self.call(**changes)['cloneJobsPerVolumeMax'])
         for name in ('REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE'):
             self.useFixture(base_fixtures.EnvironmentVariable(
                 name, self.other_ca))
@@ -96,9 +96,6 @@ class ConnectionTestCase(test.TestCase):
                 name, self.sim.ca_file))
             self.assertRaises(errors.AccessDenied, self.call,
                               verify=self.other_ca)
-
-    def test_tls_without_verification(self):
-        self.assertEqual(2, self.call(verify=False)['cloneJobsPerVolumeMax'])
 
     @ddt.data('before', 'after')
     def test_connection_that_breaks(self, when):

@@ -54,11 +54,7 @@ class ClusterTestCase(test.TestCase):
         return error
 
     def assert_calls(self, *calls):
-        """Call API methods and check their results.
-
-        :param calls: tuples of method, parameters and the error name, the
-                      expected result (see :meth:`assert_contains`), or None
-        """
+        """Check calls: method, parameters, error name or result or None."""
         for method, params, expected in calls:
             if isinstance(expected, str):
                 self.assert_refused(expected, method, **params)
@@ -118,9 +114,8 @@ class CloneTestCase(ClusterTestCase):
     def setUp(self):
         super().setUp()
         self.cluster = self.make_cluster(clone_seconds=10)
-        self.source = self.make_volume(name='src', attributes={'a': 1},
-                                       qos={'minIOPS': 123},
-                                       enable512e=False)
+        self.source = self.make_volume(
+            attributes={'a': 1}, qos={'minIOPS': 123}, enable512e=False)
 
     def clone(self, name='c', volume_id=None, **params):
         return self.call('CloneVolume', volumeID=volume_id or self.source,
@@ -142,7 +137,6 @@ class ServerTestCase(test.TestCase):
     def start_simulator(self, **arguments):
         self.sim = self.useFixture(fixture.ElementSimulator(**arguments))
         self.session = self.new_session()
-        return self.sim
 
     def new_session(self):
         session = requests.Session()

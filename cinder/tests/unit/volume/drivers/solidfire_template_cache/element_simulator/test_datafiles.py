@@ -49,10 +49,15 @@ class DataFilesTestCase(test.TestCase):
                                      source.read(len(expected)))
         self.assertLess(self.files.used(name), base.MIB)
 
-    def test_copy_sizes(self):
+    def test_copy_resize_and_remove(self):
         for size in base.GIB, 2 * base.GIB, 800 * base.MIB, 3:
             self.files.copy('a', 'b', size)
             self.assert_data('b', size)
+        self.files.resize('a', 2 * base.GIB)
+        self.assert_data('a', 2 * base.GIB)
+        for _ in range(2):
+            self.files.remove('a')
+            self.assertEqual(0, self.files.used('a'))
 
     def test_copy_without_copy_file_range_over_open_file(self):
         self.files.create('b', base.GIB)
@@ -66,13 +71,6 @@ class DataFilesTestCase(test.TestCase):
             target.seek(base.MIB)
             self.assertEqual(b'\0\0\0', target.read(3))
         self.assert_data('b', base.GIB)
-
-    def test_resize_and_remove(self):
-        self.files.resize('a', 2 * base.GIB)
-        self.assert_data('a', 2 * base.GIB)
-        for _ in range(2):
-            self.files.remove('a')
-            self.assertEqual(0, self.files.used('a'))
 
     def test_close_with_temporary_and_given_directory(self):
         self.files.close()

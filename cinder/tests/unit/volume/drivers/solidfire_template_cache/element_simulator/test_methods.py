@@ -104,14 +104,12 @@ class AccountsTestCase(base.ClusterTestCase):
 
 class ClusterTestCase(base.ClusterTestCase):
 
-    def test_get_api(self):
+    def test_get_api_and_cluster_info(self):
         reply = self.call('GetAPI')
         first, *_others, last = reply['supportedVersions']
         self.assertEqual(('12.3', '1.0', '12.3'),
                          (reply['currentVersion'], first, last))
         self.assertEqual(api.names('12.3'), reply['12.3'])
-
-    def test_get_cluster_info(self):
         self.cluster = self.make_cluster(
             name='fast', unique_id='ahf7', mvip='10.0.0.1', svip='10.0.1.1',
             api_version='11.7', nodes=3)

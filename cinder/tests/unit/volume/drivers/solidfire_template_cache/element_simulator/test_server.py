@@ -65,13 +65,9 @@ class HttpTestCase(base.ServerTestCase):
 
     def test_http_status(self):
         for verb, path, status, text in (
-                ('POST', 'json-rpc/12.9', 404, 'Not Found'),
-                ('POST', 'json-rpc/99.0', 404, 'Not Found'),
-                ('POST', 'json-rpc/x', 404, 'Not Found'),
-                ('POST', 'json-rpc', 404, 'Not Found'),
-                ('POST', '', 404, 'Not Found'),
-                ('POST', 'json-rpc/12.0/x', 404, 'Not Found'),
-                ('POST', 'other/12.0', 404, 'Not Found'),
+                *(('POST', path, 404, 'Not Found') for path in (
+                    'json-rpc/12.9', 'json-rpc/99.0', 'json-rpc/x',
+                    'json-rpc', '', 'json-rpc/12.0/x', 'other/12.0')),
                 ('GET', 'json-rpc/12.0', 405, 'Not Allowed'),
                 ('POST', 'json-rpc/8.0/', 200, 'result')):
             reply = self.request(path, GET_LIMITS, verb)
@@ -94,7 +90,7 @@ class HttpTestCase(base.ServerTestCase):
                     'method': method, 'id': request_id}).json()['id'])
         self.assertIsNone(self.request(body=GET_LIMITS).json()['id'])
 
-    def test_api_error(self):
+    def test_api_error_and_unused_parameters(self):
         for body, name in (
                 ('{', 'xInvalidAPIParameter'), ('[]', 'xInvalidAPIParameter'),
                 ('{}', 'xMissingParameter'),
@@ -110,8 +106,6 @@ class HttpTestCase(base.ServerTestCase):
             {'id': None, 'error': {'code': 500, 'name': 'xUnknownAccount',
                                    'message': 'Unknown account nobody'}},
             reply.json())
-
-    def test_unused_parameters(self):
         reply = self.call('ListAccounts', bogus=1)
         self.assertEqual({'bogus': 1}, reply['unusedParameters'])
         self.assertEqual({'unusedParameters': {'bogus': 1}},
@@ -123,10 +117,8 @@ class ConnectionTestCase(base.ServerTestCase):
 
     def test_connections_kept_and_counted(self):
         self.start_simulator()
-        sessions = [self.new_session() for _ in range(30)]
-        for _ in range(2):
-            for session in sessions:
-                self.call('GetLimits', session=session)
+        for session in [self.new_session() for _ in range(30)] * 2:
+            self.call('GetLimits', session=session)
         self.assertEqual(30, self.sim.server.connections)
         self.sim.reset_calls()
         self.result('GetLimits')
@@ -330,9 +322,9 @@ class JournalTestCase(test.TestCase):
 
 class ConcurrencyTestCase(base.ServerTestCase):
 
-    def run_concurrently(self, count, method, **params):
-        """Return the results, or error names, of concurrent calls."""
-        barrier = threading.Barrier(count)
+    def run_concurrently(self, method, **params):
+        """Return the results, or error names, of 16 concurrent calls."""
+        barrier = threading.Barrier(16)
 
         def one(session):
             barrier.wait(60)
@@ -340,9 +332,9 @@ class ConcurrencyTestCase(base.ServerTestCase):
             return reply['error']['name'] if 'error' in reply else (
                 reply['result'])
 
-        with concurrent.futures.ThreadPoolExecutor(count) as pool:
-            return list(pool.map(one, [self.new_session()
-                                       for _ in range(count)]))
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            return list(pool.map(one, [
+                self.new_session() for _ in range(16)]))
 
     def test_concurrent_calls(self):
         def clone_seconds(size):
@@ -352,12 +344,11 @@ class ConcurrencyTestCase(base.ServerTestCase):
 
         self.start_simulator(clock=clock.ManualClock(),
                              clone_seconds=clone_seconds)
-        volume_id = self.make_volume()
-        results = self.run_concurrently(16, 'CloneVolume', name='c',
-                                        volumeID=volume_id)
+        results = self.run_concurrently('CloneVolume', name='c',
+                                        volumeID=self.make_volume())
         self.assertEqual(14, results.count('xMaxClonesPerVolumeExceeded'))
-        results = self.run_concurrently(8, 'AddAccount', username='same')
-        self.assertEqual(7, results.count('xDuplicateUsername'))
-        results = self.run_concurrently(16, 'CreateVolume', name='v',
+        results = self.run_concurrently('AddAccount', username='same')
+        self.assertEqual(15, results.count('xDuplicateUsername'))
+        results = self.run_concurrently('CreateVolume', name='v',
                                         accountID=1, totalSize=base.GIB)
         self.assertEqual(16, len({each['volumeID'] for each in results}))

@@ -188,6 +188,11 @@ class PairingTestCase(base.ClusterTestCase):
         self.far = self.make_cluster(peers=shared, mvip='10.0.0.2',
                                      name='far')
 
+        self.call_far('AddAccount', username='tenant')
+        self.far_id = self.call_far('CreateVolume', name='v', accountID=1,
+                                    totalSize=base.GIB)['volumeID']
+        self.near_id = self.make_volume()
+
     def call_far(self, method, **params):
         return api.call(self.far, method, params).result
 
@@ -199,17 +204,11 @@ class PairingTestCase(base.ClusterTestCase):
         key = self.call('StartClusterPairing')['clusterPairingKey']
         self.call_far('CompleteClusterPairing', clusterPairingKey=key)
 
-    def make_volumes(self):
-        self.call_far('AddAccount', username='tenant')
-        far = self.call_far('CreateVolume', name='v', accountID=1,
-                            totalSize=base.GIB)['volumeID']
-        return self.make_volume(), far
-
-    def start_volume_pairing(self, volume_id, far_id, **params):
+    def start_volume_pairing(self, volume_id, **params):
         """Return the parameters of CompleteVolumePairing."""
         key = self.call('StartVolumePairing', volumeID=volume_id,
                         **params)['volumePairingKey']
-        return {'volumeID': far_id, 'volumePairingKey': key}
+        return {'volumeID': self.far_id, 'volumePairingKey': key}
 
     def test_pair_clusters(self):
         self.assertEqual([], self.call('ListClusterPairs')['clusterPairs'])
@@ -243,42 +242,37 @@ class PairingTestCase(base.ClusterTestCase):
         self.assert_refused('xExceededLimit', 'StartClusterPairing')
 
     def test_pair_volumes(self):
+        completion = self.start_volume_pairing(self.near_id, mode='Sync')
+        self.assert_refused_far('xMVIPNotPaired', 'CompleteVolumePairing',
+                                **completion)
         self.pair_clusters()
-        near_id, far_id = self.make_volumes()
-        completion = self.start_volume_pairing(near_id, far_id, mode='Sync')
-        volume = self.call_far('ModifyVolume', volumeID=far_id,
+        volume = self.call_far('ModifyVolume', volumeID=self.far_id,
                                access='replicationTarget')['volume']
         self.assertEqual('locked', volume['access'])
         self.call_far('CompleteVolumePairing', **completion)
         near, = self.call('ListActivePairedVolumes')['volumes']
         far, = self.call_far('ListVolumes', isPaired=True)['volumes']
         self.assert_contains({'volumePairs': [{
-            'clusterPairID': 1, 'remoteVolumeID': far_id,
+            'clusterPairID': 1, 'remoteVolumeID': self.far_id,
             'volumePairUUID': far['volumePairs'][0]['volumePairUUID'],
             'remoteReplication': {'mode': 'Sync', 'state': 'Active'}}]}, near)
         self.assert_contains({'access': 'replicationTarget', 'volumePairs': [
-            {'remoteVolumeID': near_id}]}, far)
+            {'remoteVolumeID': self.near_id}]}, far)
         self.assert_refused('xVolumeAlreadyPaired', 'StartVolumePairing',
-                            volumeID=near_id)
+                            volumeID=self.near_id)
         # The same for the other end.
         self.assert_refused_far(
             'xVolumeAlreadyPaired', 'CompleteVolumePairing',
-            **self.start_volume_pairing(self.make_volume(), far_id))
+            **self.start_volume_pairing(self.make_volume()))
 
-    def test_pair_volumes_refused(self):
-        near_id, far_id = self.make_volumes()
-        completion = self.start_volume_pairing(near_id, far_id)
-        self.assert_refused_far('xMVIPNotPaired', 'CompleteVolumePairing',
-                                **completion)
+    def test_pair_deleted_volume_and_remove_pairs(self):
         self.pair_clusters()
-        self.call('DeleteVolume', volumeID=near_id)
+        completion = self.start_volume_pairing(self.near_id)
+        self.call('DeleteVolume', volumeID=self.near_id)
         for key in completion['volumePairingKey'], 'x':
             self.assert_refused_far(
                 'xInvalidPairingKey', 'CompleteVolumePairing',
-                volumeID=far_id, volumePairingKey=key)
-
-    def test_remove_pairs(self):
-        self.pair_clusters()
+                volumeID=self.far_id, volumePairingKey=key)
         self.assert_calls(
             ('RemoveClusterPair', {'clusterPairID': 1}, {}),
             ('ListClusterPairs', {}, {'clusterPairs': []}),

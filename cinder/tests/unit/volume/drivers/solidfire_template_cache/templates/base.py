@@ -57,10 +57,7 @@ def api_error(name='xNew', error_class=errors.ApiError, method='AMethod'):
 
 
 def templates(*changes, image_id=None, **common):
-    """Return templates with the ids 1, 2, ..., one for each dictionary.
-
-    :param image_id: None for an image each, image-1, image-2, ...
-    """
+    """Return templates 1, 2, ..., of image_id or of image-1, image-2, ..."""
     return [fixtures.template(**{
         'volume_id': number,
         'image': fixtures.image(id=image_id or 'image-%s' % number),
@@ -68,24 +65,14 @@ def templates(*changes, image_id=None, **common):
 
 
 class Locks(base_fixtures.Fixture):
-    """Takes the place of the functions of the locks module.
-
-    :ivar held: names of locks that are held
-    :ivar taken: names of locks that were acquired, in order
-    :ivar waits: name, seconds and purpose of each wait
-    :ivar meanwhile: callables, one of which runs after each attempt of
-        wait_for_lock that failed; it times out when none is left
-    :ivar removed: names whose files were removed while they were held
-    :ivar changed: the condition of the last wait
-    """
+    """The locks module, replaced; waits run meanwhile, then time out."""
 
     def _setUp(self):
         self.held, self.taken, self.waits = set(), [], []
         self.meanwhile, self.removed, self.changed = [], [], None
         for name in ('try_lock', 'wait_for_lock', 'remove_files'):
             self.useFixture(base_fixtures.MonkeyPatch(
-                '%s.locks.%s' % (fixtures.PACKAGE, name),
-                getattr(self, name)))
+                '%s.locks.%s' % (fixtures.PACKAGE, name), getattr(self, name)))
         self.useFixture(base_fixtures.MonkeyPatch(
             fixtures.PACKAGE + '.locks.lock_scope_id', lambda: SCOPE_ID))
 
@@ -123,24 +110,17 @@ class Locks(base_fixtures.Fixture):
 
 
 class TemplatesTestCase(test.TestCase):
-    """A cluster with a replaced client; locks in memory; collected logs.
+    """A cluster whose NEIGHBOURS become mocks when they are first used."""
 
-    The module under test gets its neighbours from NEIGHBOURS; each is
-    replaced by a mock when it is first used.
-    """
-
-    NEIGHBOURS = {'accounts': accounts.TenantAccounts,
-                  'attachments': attach.HostAttachments,
-                  'backend': stock.StockBackend,
-                  'capacity': eviction.CapacityManager,
-                  'client': client.ElementClient,
-                  'clones': scheduler.CloneScheduler,
-                  'filler': filler.TemplateFiller,
-                  'provider': provider.TemplateProvider,
-                  'pruner': pruning.TemplatePruner,
-                  'sessions': iscsi_sessions.TemplateSessions,
-                  'store': store.TemplateStore,
-                  'usage': usage.UsageTracker}
+    NEIGHBOURS = {
+        'accounts': accounts.TenantAccounts,
+        'attachments': attach.HostAttachments, 'backend': stock.StockBackend,
+        'capacity': eviction.CapacityManager, 'client': client.ElementClient,
+        'clones': scheduler.CloneScheduler, 'filler': filler.TemplateFiller,
+        'provider': provider.TemplateProvider,
+        'pruner': pruning.TemplatePruner,
+        'sessions': iscsi_sessions.TemplateSessions,
+        'store': store.TemplateStore, 'usage': usage.UsageTracker}
     CONF = {'sf_template_wait_timeout': 100, 'sf_emulate_512': True,
             'volume_dd_blocksize': '4M'}
 
@@ -176,14 +156,9 @@ class TemplatesTestCase(test.TestCase):
 
 
 def attributes(**changes):
-    """Return the attributes of a ready template, with some members changed.
-
-    A change to ``...`` leaves a member out.
-    """
+    """Return the attributes of a ready template, with some changed."""
     record = fixtures.template().attributes()[model.ATTRIBUTE]
-    record.update(changes)
-    return {model.ATTRIBUTE: {key: value for key, value in record.items()
-                              if value is not ...}}
+    return {model.ATTRIBUTE: {**record, **changes}}
 
 
 def template_volume(template=None, **members):

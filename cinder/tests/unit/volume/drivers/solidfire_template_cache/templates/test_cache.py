@@ -30,8 +30,7 @@ from cinder.volume.drivers.solidfire_template_cache.templates import provider
 
 VOLUME_NAME = 'UUID-of-the-volume'
 ACCOUNT_NAME = 'account-of-the-project'
-GONE = base.api_error('xVolumeIDDoesNotExist', errors.NotFound,
-                      'CloneVolume')
+GONE = base.api_error('xVolumeIDDoesNotExist', errors.NotFound, 'CloneVolume')
 CLONE_GONE = base.api_error('xVolumeIDDoesNotExist', errors.NotFound,
                             'ModifyVolume')
 FULL = base.api_error('xExceededLimit', errors.LimitExceeded, 'CloneVolume')
@@ -50,8 +49,7 @@ class TemplateCacheTestCase(base.TemplatesTestCase):
             self.backend, self.usage)
         self.req = self.new_request()
         self.template = fixtures.template(signature_verified=True)
-        self.provided = provider.Provided(self.template,
-                                          provider.Outcome.HIT)
+        self.provided = provider.Provided(self.template, provider.Outcome.HIT)
         self.provider.get_or_fill.return_value = self.provided
         self.account = fixtures.account()
         self.accounts.get.return_value = self.account
@@ -82,9 +80,8 @@ class TemplateCacheTestCase(base.TemplatesTestCase):
         self.usage.note.assert_not_called()
 
     def assert_created(self, clones):
-        self.assertEqual(
-            cache.Created(self.backend.finalize.return_value, self.provided),
-            self.create())
+        self.assertEqual(cache.Created(self.backend.finalize.return_value,
+                                       self.provided), self.create())
         self.assertEqual(clones, self.clones.clone.call_count)
         self.usage.note.assert_called_once_with(self.template)
         self.client.remove_volumes_named.assert_not_called()
@@ -96,8 +93,7 @@ class TemplateCacheTestCase(base.TemplatesTestCase):
         for name in ('accounts', 'provider', 'clones', 'usage'):
             neighbours.attach_mock(getattr(self, name), name)
         self.assert_created(clones=1)
-        # Nothing else happens in a request, such as removing other templates
-        # or writing to the template.
+        # Nothing else, such as removals or writing to the template.
         self.assertEqual([
             mock.call.accounts.get(ACCOUNT_NAME),
             mock.call.provider.get_or_fill(self.req),
@@ -124,8 +120,7 @@ class TemplateCacheTestCase(base.TemplatesTestCase):
         self.provider.forget.assert_called_once_with(self.template)
         self.clones.clone.assert_not_called()
 
-    # The errors of the first clones, and how often the template was looked
-    # for after one.
+    # The errors of the first clones, how often the template was looked for.
     @ddt.data(([GONE], 0), ([GONE, GONE], 0), ([BROKEN], 1),
               ([BROKEN, GONE], 1))
     @ddt.unpack
@@ -134,9 +129,8 @@ class TemplateCacheTestCase(base.TemplatesTestCase):
         self.fail(*failures)
         self.client.find_volume.return_value = None
         self.assert_created(clones=len(failures) + 1)
-        for forget, argument in (
-                (self.provider.forget, self.template),
-                (self.accounts.forget, ACCOUNT_NAME)):
+        for forget, argument in ((self.provider.forget, self.template),
+                                 (self.accounts.forget, ACCOUNT_NAME)):
             self.assertEqual([mock.call(argument)] * len(failures),
                              forget.mock_calls)
         self.assertEqual([mock.call(7)] * looks,
@@ -149,8 +143,8 @@ class TemplateCacheTestCase(base.TemplatesTestCase):
         self.fail(GONE, GONE, GONE)
         self.assert_fails(GONE, clones=3)
 
-    # The error, and whether it matters that the template is there: no clone
-    # that fails for itself makes a new template (bug 1552734).
+    # The error, whether it matters that the template is there: no clone that
+    # fails for itself makes a new template (bug 1552734).
     @ddt.data((BROKEN, True), (TIMEOUT, False),
               (base.api_error('xMaxSnapshotsPerVolumeExceeded'), False),
               (exception.SnapshotLimitReached(set_limit=1), False),

@@ -75,8 +75,7 @@ class CapacityTestCase(base.TemplatesTestCase):
         return [template.volume_id for template in self.found]
 
     def reserve(self, count=0, gib=0, size=1):
-        with self.capacity(count, gib).reserve_capacity(OWN,
-                                                        size * units.Gi):
+        with self.capacity(count, gib).reserve_capacity(OWN, size * units.Gi):
             return set(self.locks.held), self.left()
 
     def assert_limit_reached(self, *texts, action=None, **arguments):
@@ -94,8 +93,7 @@ class CapacityTestCase(base.TemplatesTestCase):
 class CheckCapacityTestCase(CapacityTestCase):
 
     def check(self, count=0, gib=0, percent=0, size=1):
-        self.capacity(count, gib, percent).check_capacity(OWN,
-                                                          size * units.Gi)
+        self.capacity(count, gib, percent).check_capacity(OWN, size * units.Gi)
 
     def test_check_of_size(self):
         self.have(1, 1)
@@ -155,9 +153,8 @@ class CheckCapacityTestCase(CapacityTestCase):
 @ddt.ddt
 class ReserveCapacityTestCase(CapacityTestCase):
 
-    # Bug 1584882: count only, size only, both and neither; removed are the
-    # least recently used ones, and as few as possible. In each row: limits,
-    # the GiB of the new template, and how many of 1, 2 and 3 GiB stay.
+    # Bug 1584882: the least recently used go, as few as possible. In each row:
+    # limits, the GiB of the new template, how many of 1, 2 and 3 GiB stay.
     @ddt.data(({}, 1, 3), ({'count': 4}, 1, 3), ({'count': 3}, 1, 2),
               ({'count': 1}, 1, 0), ({'gib': 7}, 1, 3), ({'gib': 6}, 1, 2),
               ({'gib': 4}, 1, 2), ({'gib': 2}, 1, 1), ({'gib': 5}, 3, 1),
@@ -254,8 +251,7 @@ class ReserveCapacityTestCase(CapacityTestCase):
         # Bug 1584882.
         failure = base.api_error()
         for obj, name in ((self.pruner, 'try_remove'),
-                          (self.clones, 'sources'),
-                          (self.store, 'find_all')):
+                          (self.clones, 'sources'), (self.store, 'find_all')):
             self.have(1)
             getattr(obj, name).side_effect = failure
             self.assertIs(failure, self.assertRaises(
@@ -272,8 +268,7 @@ class ShrinkTestCase(CapacityTestCase):
         return self.left()
 
     def test_shrink(self):
-        # Bug 1584882. In each row: limits, and how many of templates of 1, 2,
-        # 3 and 4 GiB they leave.
+        # Bug 1584882. Limits; how many of 1, 2, 3 and 4 GiB they leave.
         for count, gib, stay in ((0, 0, 4), (3, 0, 3), (1, 0, 1), (0, 10, 4),
                                  (0, 9, 3), (0, 3, 2), (3, 3, 2), (1, 9, 1),
                                  (4, 10, 4)):
@@ -288,8 +283,7 @@ class ShrinkTestCase(CapacityTestCase):
                 ({}, [3], 3, [1, 3]), (FILLING, [], 3, [1, 3]),
                 ({}, [], 0, [1, 3]), ({}, [1, 2, 3], 3, [1, 2, 3])):
             self.have(1, 1, 1)
-            self.change(3, last_used=base.T0 - days_ago * base.DAY,
-                        **changes)
+            self.change(3, last_used=base.T0 - days_ago * base.DAY, **changes)
             self.stuck = set(stuck)
             self.assertEqual(left, self.shrink(count=2))
 

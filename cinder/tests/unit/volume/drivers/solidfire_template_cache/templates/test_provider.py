@@ -95,8 +95,7 @@ class ProviderTestCase(base.TemplatesTestCase):
 class GetTestCase(ProviderTestCase):
 
     def tearDown(self):
-        # No lock, no fill, no removal: neither of what is superseded nor of
-        # unfinished fills.
+        # No lock, no fill, no removal of superseded or unfinished ones.
         self.assertEqual([], self.locks.taken + self.locks.waits)
         self.assertEqual([], self.pruner.mock_calls + self.filler.mock_calls)
         super().tearDown()
@@ -112,8 +111,7 @@ class GetTestCase(ProviderTestCase):
         self.assert_gets(4, HIT, finds=0)
 
     def test_hit_with_edited_record(self):
-        # Equal content serves both ways. A later record is stored once; an
-        # earlier one changes nothing.
+        # A later record is stored once; an earlier one changes nothing.
         self.found = [template()]
         for image, refreshes in ((IMAGE, 0), (EDITED, 1), (EDITED, 1),
                                  (IMAGE, 1)):
@@ -131,8 +129,7 @@ class GetTestCase(ProviderTestCase):
         self.found = [template()]
         self.store.refresh.side_effect = failure
         for count in (1, 2):
-            self.assertEqual(IMAGE,
-                             self.assert_gets(7, HIT, EDITED).image)
+            self.assertEqual(IMAGE, self.assert_gets(7, HIT, EDITED).image)
             self.assertEqual(count, self.store.refresh.call_count)
             self.assertEqual(lines * count,
                              len(self.log.about('not refreshed', 'volume 7')))
@@ -202,8 +199,7 @@ class FillTestCase(ProviderTestCase):
         self.assertEqual(
             [mock.call.prune_unfinished([unfinished, superseded])],
             self.pruner.mock_calls)
-        # One lock for each cluster and image, whoever asks (bug 1705442,
-        # 4d3e1e7c3).
+        # One lock for a cluster and image (bug 1705442, 4d3e1e7c3).
         [(name, seconds, purpose)] = self.locks.waits
         self.assertEqual((LOCK, 100), (name, seconds))
         self.assertIn(IMAGE.id, purpose)
@@ -213,9 +209,8 @@ class FillTestCase(ProviderTestCase):
         self.failures.watch.assert_called_once_with(IMAGE)
         self.assert_gets(21, HIT, finds=0)
 
-    # What is listed after the fill, or the error of that, and what is then
-    # cloned: all hosts agree on one (fd495d010), and what was filled serves
-    # when it is not listed.
+    # What is listed after the fill, or its error; what is cloned: all hosts
+    # agree on one (fd495d010), else what was filled serves.
     @ddt.data(([template(20), template(21)], 20), ([template(22)], 21),
               ([], 21), ([template(20, NEWER)], 21), (base.api_error(), 21))
     @ddt.unpack

@@ -52,13 +52,11 @@ class PruningTestCase(base.TemplatesTestCase):
 
     def removed(self, reason=''):
         """Return the ids of removed templates; forget them."""
-        removed = []
-        for template, given in [call.args for call in
-                                self.store.remove.mock_calls]:
-            self.assertIn(reason, given)
-            removed.append(template.volume_id)
+        calls = [call.args for call in self.store.remove.mock_calls]
         self.store.remove.reset_mock()
-        return removed
+        for _template, given in calls:
+            self.assertIn(reason, given)
+        return [template.volume_id for template, _given in calls]
 
 
 @ddt.ddt
@@ -71,8 +69,7 @@ class PruneImageTestCase(PruningTestCase):
         self.assertEqual(set(), self.locks.held)
         return [template.volume_id for template in left]
 
-    # Templates; those that stay, and those that are removed. Bugs 1668772
-    # and 2112403.
+    # Templates; which stay; which are removed (bugs 1668772, 2112403).
     @ddt.data(([], [], []), ([READY], [1], []),
               ([FILLING, READY], [2], [1]),
               ([OLDER, READY], [2], [1]), ([READY, OLDER], [1], [2]),
@@ -159,8 +156,7 @@ class PruneUnfinishedTestCase(PruningTestCase):
             events.append(mock.call.remove(
                 template, 'its fill or its removal was interrupted'))
         self.assertEqual(events, self.events.mock_calls)
-        self.assertEqual(stays and not template.ready,
-                         bool(self.log.warnings))
+        self.assertEqual(stays and not template.ready, bool(self.log.warnings))
 
     def test_prune_what_another_host_does_not_complete(self):
         # By this host's clock, from when it first saw the fill.
@@ -210,18 +206,15 @@ class RemoveTestCase(PruningTestCase):
         self.assertEqual([], self.locks.taken)
 
     def test_try_remove(self):
-        # In use are those whose image is locked and those being cloned; the
-        # file of the lock goes with the template.
+        # Unless its image is locked or it is cloned; the lock's file goes too.
         template = fixtures.template()
         for held, cloning, removed in (({LOCK}, False, False),
                                        (set(), True, False),
                                        (set(), False, True)):
             self.locks.held = set(held)
             self.clones.is_cloning.return_value = cloning
-            self.assertIs(removed,
-                          self.pruner.try_remove(template, 'reason'))
-            self.assertEqual([7] if removed else [],
-                             self.removed('reason'))
+            self.assertIs(removed, self.pruner.try_remove(template, 'reason'))
+            self.assertEqual([7] if removed else [], self.removed('reason'))
             self.assertEqual([LOCK] if removed else [], self.locks.removed)
             self.assertEqual(held, self.locks.held)
         self.locks.removed.clear()

@@ -27,12 +27,11 @@ from cinder.volume.drivers.solidfire_template_cache.templates import request
 class RequestTestCase(test.TestCase):
 
     # How volume and configuration become arguments of eligibility.check.
-    @ddt.data(
-        ({}, {'size': 3}, False, fake.PROJECT_ID, None, 3 * units.Gi),
-        ({'name': 'x'}, {'size': 1, 'project_id': fake.PROJECT2_ID}, True,
-         fake.PROJECT2_ID, None, units.Gi),
-        ({}, {'size': 1, 'encryption_key_id': fake.ENCRYPTION_KEY_ID}, False,
-         fake.PROJECT_ID, fake.ENCRYPTION_KEY_ID, units.Gi))
+    @ddt.data(({}, {'size': 3}, False, fake.PROJECT_ID, None, 3 * units.Gi),
+              ({'name': 'x'}, {'size': 1, 'project_id': fake.PROJECT2_ID},
+               True, fake.PROJECT2_ID, None, units.Gi),
+              ({}, {'size': 1, 'encryption_key_id': fake.ENCRYPTION_KEY_ID},
+               False, fake.PROJECT_ID, fake.ENCRYPTION_KEY_ID, units.Gi))
     @ddt.unpack
     def test_check(self, members, volume, disabled, project_id, key, size):
         # Bugs 1764125 and 1970115.
@@ -45,22 +44,19 @@ class RequestTestCase(test.TestCase):
                                       disabled)
 
     # The image of the request as it is now, and the error.
-    @ddt.data(
-        ({}, None), ({'updated_at': '2026-03-01T00:00:00Z'}, None),
-        ({'visibility': 'private'}, 'public'),
-        ({'status': 'deactivated'}, 'not active'),
-        ({'virtual_size': units.Gi + 1}, 'does not fit'),
-        ({'id': fake.OBJECT_ID}, 'another image'))
+    @ddt.data(({}, None), ({'updated_at': '2026-03-01T00:00:00Z'}, None),
+              ({'visibility': 'private'}, 'public'),
+              ({'status': 'deactivated'}, 'not active'),
+              ({'virtual_size': units.Gi + 1}, 'does not fit'),
+              ({'id': fake.OBJECT_ID}, 'another image'))
     @ddt.unpack
     def test_recheck(self, members, error):
         req = request.Request(fixtures.new_context(), fixtures.new_volume(),
                               fixtures.image(), None)
         image_meta = fixtures.image_metadata(**members)
         if error is None:
-            self.assertEqual(
-                fixtures.metadata.from_metadata(image_meta),
-                req.recheck(image_meta))
-            return
-        exc = self.assertRaises(exceptions.TemplateCacheError, req.recheck,
-                                image_meta)
-        self.assertIn(error, str(exc))
+            self.assertEqual(fixtures.metadata.from_metadata(image_meta),
+                             req.recheck(image_meta))
+        else:
+            self.assertIn(error, str(self.assertRaises(
+                exceptions.TemplateCacheError, req.recheck, image_meta)))

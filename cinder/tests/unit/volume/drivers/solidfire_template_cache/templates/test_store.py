@@ -31,9 +31,8 @@ from cinder.volume.drivers.solidfire_template_cache.templates import store
 
 ACCOUNT, ACCOUNT_NAME = base.ACCOUNT, base.ACCOUNT.name
 NAME = 'OpenStackIMG-' + fake.IMAGE_ID
-ACCOUNT_GONE = [
-    base.api_error(name, errors.NotFound)
-    for name in ('xUnknownAccount', 'xAccountIDDoesNotExist')]
+ACCOUNT_GONE = [base.api_error(name, errors.NotFound)
+                for name in ('xUnknownAccount', 'xAccountIDDoesNotExist')]
 VOLUME_GONE = base.api_error('xVolumeIDDoesNotExist', errors.NotFound)
 LOST = errors.ReplyLost('CreateVolume', 'ReadTimeout', 'of the test')
 
@@ -71,23 +70,19 @@ class FindTestCase(StoreTestCase):
                          self.client.mock_calls)
         self.get_or_create.assert_not_called()
 
-    def test_find_lists_one_image_in_the_template_account(self):
-        # Whoever is to own the clone (dc7e108be), by the account's id (bug
-        # 1486744); nothing else is listed.
-        for _i in range(2):
-            self.store.find(fake.IMAGE_ID)
-        self.assertEqual([mock.call.get_account(ACCOUNT_NAME),
-                          mock.call.list_volumes(NAME, ACCOUNT.id),
-                          mock.call.list_volumes(NAME, ACCOUNT.id)],
-                         self.client.mock_calls)
-
-    def test_find_returns_all_states_in_the_order_of_ids(self):
+    def test_find(self):
+        # Of one image, in the template account (dc7e108be), by the account's
+        # id (bug 1486744); all states, in the order of ids.
         found = [fixtures.template(volume_id=1),
                  fixtures.template(volume_id=2, state=model.State.FILLING,
                                    read_only=False),
                  fixtures.template(volume_id=3, active=False)]
         self.list_templates(found[2], found[0], found[1])
-        self.assertEqual(found, self.store.find(fake.IMAGE_ID))
+        for _i in range(2):
+            self.assertEqual(found, self.store.find(fake.IMAGE_ID))
+        self.assertEqual([mock.call.get_account(ACCOUNT_NAME)] +
+                         [mock.call.list_volumes(NAME, ACCOUNT.id)] * 2,
+                         self.client.mock_calls)
         self.assertEqual([], self.log.infos)
 
     def test_find_leaves_foreign_volumes_alone(self):
@@ -99,8 +94,7 @@ class FindTestCase(StoreTestCase):
                                base.attributes(image_id=fake.OBJECT_ID))]
         self.client.list_volumes.return_value = foreign + [
             base.template_volume()]
-        self.assertEqual([fixtures.template()],
-                         self.store.find(fake.IMAGE_ID))
+        self.assertEqual([fixtures.template()], self.store.find(fake.IMAGE_ID))
         self.assertEqual(4, len(self.log.about(
             'Volume 1 ', ACCOUNT_NAME, fake.IMAGE_ID, 'left alone')))
         self.assertEqual(1, len(self.log.about('Kilo to Stein')))
@@ -171,15 +165,13 @@ class CreateTestCase(StoreTestCase):
         self.assertEqual(count, self.client.create_volume.call_count)
 
     def test_plan(self):
-        self.assertEqual(
-            model.new(fixtures.image(), 'fill-1', base.HOST, True, base.T0,
-                      base.SCOPE_ID), self.planned)
+        self.assertEqual(model.new(fixtures.image(), 'fill-1', base.HOST, True,
+                                   base.T0, base.SCOPE_ID), self.planned)
 
     def test_create(self):
         # Exact parameters (bug 1454425), the account by its id (bug
         # 1486744), marked as unfinished from the start (ee653ad13).
-        template, volume = self.store.create(self.planned, 2 * units.Gi,
-                                             False)
+        template, volume = self.store.create(self.planned, 2 * units.Gi, False)
         self.client.create_volume.assert_called_once_with(
             NAME, ACCOUNT.id, 2 * units.Gi, False, self.planned.attributes())
         self.assertEqual('filling', self.planned.attributes()[
@@ -230,18 +222,16 @@ class CreateTestCase(StoreTestCase):
         template, _volume = self.create()
         self.assertEqual(21, template.volume_id)
         self.assertEqual([ACCOUNT.id, 6], [
-            call.args[1] for call in
-            self.client.create_volume.call_args_list])
+            call.args[1] for call in self.client.create_volume.call_args_list])
         self.client.create_volume.side_effect = gone
         self.assertIs(gone, self.assertRaises(errors.NotFound, self.create))
 
     # One such volume stayed for each request.
     @ddt.data({}, {model.ATTRIBUTE: None}, base.attributes(fill_id='other'))
-    def test_create_that_drops_the_attributes_removes_the_volume(self,
-                                                                 stored):
+    def test_create_that_drops_the_attributes_removes_the_volume(self, stored):
         self.damage = {'attributes': stored}
         exc = self.assertRaises(exceptions.TemplateCacheError, self.create)
-        self.assertIn('21 did not take its attributes', str(exc))
+        self.assertIn('21 did not store its attributes', str(exc))
         self.client.remove_volume.assert_called_once_with(21)
         self.assertFalse(hasattr(exc, '__notes__'))
         self.client.remove_volume.side_effect = base.api_error('xSecond')
@@ -288,10 +278,9 @@ class RecordTestCase(StoreTestCase):
                 self.template, base.T0 + base.DAY)}[name]()
 
     # In one call each, with exactly what changes (bug 1454425).
-    @ddt.data(
-        ('publish', {'access': 'readOnly'}, 60, base.T0),
-        ('refresh', {}, 60, base.T0 + base.HOUR),
-        ('record_use', {}, 86400, base.T0))
+    @ddt.data(('publish', {'access': 'readOnly'}, 60, base.T0),
+              ('refresh', {}, 60, base.T0 + base.HOUR),
+              ('record_use', {}, 86400, base.T0))
     @ddt.unpack
     def test_write(self, name, changes, seconds, updated_at):
         written = self.write(name)
@@ -311,7 +300,7 @@ class RecordTestCase(StoreTestCase):
             self.damage = damage
             exc = self.assertRaises(exceptions.TemplateCacheError,
                                     self.write, name)
-            self.assertIn('volume 7 did not take', str(exc))
+            self.assertIn('volume 7 did not store', str(exc))
 
     @ddt.data('publish', 'refresh', 'record_use')
     def test_write_that_fails(self, name):
@@ -329,8 +318,7 @@ class RemoveTestCase(StoreTestCase):
     def test_remove(self):
         # By its id alone (bugs 1454425, 1494830); the log says why.
         self.store.remove(fixtures.template(), 'the reason')
-        self.assertEqual([mock.call.remove_volume(7)],
-                         self.client.mock_calls)
+        self.assertEqual([mock.call.remove_volume(7)], self.client.mock_calls)
         self.assertEqual(1, len(self.log.about(
             'Removed template volume 7 of image %s' % fake.IMAGE_ID,
             'ready', base.T0.isoformat(), ': the reason.')))
@@ -346,14 +334,12 @@ class RemoveTestCase(StoreTestCase):
         return [call.args for call in self.client.remove_volume.mock_calls]
 
     def test_discard_fill_removes_all_of_one_attempt(self):
-        # Published or deleted meanwhile; no other attempt, no foreign volume
-        # (bug 1494830).
+        # Published or deleted; no other attempt's, no foreign (bug 1494830).
         planned = self.store.plan(fixtures.image(), 'fill-1', None)
         mine = {'fill_id': 'fill-1'}
         self.list_templates(*base.templates(
             {}, mine, {**mine, 'active': False},
-            {**mine, 'state': model.State.FILLING},
-            image_id=fake.IMAGE_ID))
+            {**mine, 'state': model.State.FILLING}, image_id=fake.IMAGE_ID))
         self.client.list_volumes.return_value.append(
             base.template_volume(id=9, attributes={}))
         self.store.discard_fill(planned, None)

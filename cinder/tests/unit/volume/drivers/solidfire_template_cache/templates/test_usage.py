@@ -84,8 +84,7 @@ class UsageTrackerTestCase(test.TestCase):
         # Only what is known and not recorded.
         for ago, filled_at, expected in (
                 (None, None, False), (MINUTE, None, False),
-                (99 * MINUTE, fixtures.T0, False),
-                (None, fixtures.T0, True)):
+                (99 * MINUTE, fixtures.T0, False), (None, fixtures.T0, True)):
             self.assertIs(expected, self.usage.needs_recording(
                 self.template(ago, filled_at=filled_at)))
 
