@@ -125,7 +125,7 @@ class LateClones(object):
                 after, {each.account_id for each in new}), created)
         self._last_id = max(each.volume_id for each in new)
         with self._lock:
-            self._new = {name for name, each in self._created.items()
+            self._new = {name for name, each in _items(self._created).items()
                          if name in self._new and each not in new}
 
     def _prune_fallback(self, name: str) -> None:

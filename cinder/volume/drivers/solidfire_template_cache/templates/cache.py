@@ -156,13 +156,16 @@ class TemplateCache(object):
 
         The stock driver refuses to create a volume whose name exists.
         """
-        if isinstance(exc, (exceptions.CloneSuperseded, errors.NotSent)):
-            # It belongs to a later attempt; or the cluster is unreachable.
+        if isinstance(exc, exceptions.CloneSuperseded):
+            # The name belongs to a later attempt.
             return
         name = self._backend.volume_name(req.volume)
         # A clone that is still running, of this attempt or of another host,
         # cannot be removed now.
         self._clones.note_fallback(name)
+        if isinstance(exc, errors.NotSent):
+            # The cluster is unreachable.
+            return
         try:
             self._cluster.client.remove_volumes_named(name)
         except errors.ElementError as failure:

@@ -221,10 +221,16 @@ class TemplateCacheTestCase(base.TemplatesTestCase):
         for text in (VOLUME_NAME, 'may be left', 'xOld'):
             self.assertIn(text, note)
 
-    @ddt.data(SUPERSEDED, errors.NotSent('CloneVolume', 'xNo', 'of the test'))
-    def test_create_that_fails_and_must_not_be_cleaned_up(self, failure):
+    # A clone may go on while the cluster cannot be reached.
+    @ddt.data((SUPERSEDED, []),
+              (errors.NotSent('GetAsyncResult', 'xNo', 'of the test'),
+               [mock.call(VOLUME_NAME)]))
+    @ddt.unpack
+    def test_create_that_fails_and_must_not_be_cleaned_up(self, failure,
+                                                          noted):
         # The name belongs to a later attempt; nothing can be reached.
         self.fail(failure)
         self.assertIs(failure, self.assertRaises(type(failure), self.create))
         self.assertEqual(1, self.clones.clone.call_count)
         self.assertEqual([], self.client.mock_calls)
+        self.assertEqual(noted, self.clones.note_fallback.mock_calls)
