@@ -83,33 +83,45 @@ class TenantAccounts(object):
         self._max_volumes = max_volumes
         self._lock = threading.Lock()
         # Guarded by the lock: by name, an account and the number of volumes
-        # that it can still take; the ids of accounts that are full.
+        # that it can still take; the ids of accounts that are full; by name,
+        # the end of the look-up that is in progress.
         self._cached: MutableMapping[str, tuple[models.Account, int]] = (
             cachetools.LRUCache(_MAX_CACHED))
         self._full: MutableMapping[int, bool] = cachetools.TTLCache(
             _MAX_CACHED, _FULL_SECONDS, timer=clock.monotonic)
+        self._looking_up: dict[str, threading.Event] = {}
 
     def get(self, name: str) -> models.Account:
         """Return the account that is to own a new volume.
 
         When the account of the name is full, a second account is used, with
-        an underscore appended to its name, as in the stock driver.
+        an underscore appended to its name, as in the stock driver. Requests
+        that need the same account at the same time look it up once.
 
         :param name: name of the project's account
         :raises exceptions.AccountsFull: both accounts are full
         :raises errors.ElementError: a call failed
         """
-        account = self._get_cached(name)
-        if account is not None:
-            return account
-        for account_name in (name, name + '_'):
-            account = get_or_create(self._client, account_name)
-            left = self._max_volumes - account.volume_count
-            with self._lock:
-                if left >= 1 and account.id not in self._full:
-                    self._cached[name] = (account, left - 1)
-                    return account
-        raise exceptions.AccountsFull(name=name)
+        with self._lock:
+            account = self._take_cached(name)
+            if account is not None:
+                return account
+            ended = self._looking_up.get(name)
+            if ended is None:
+                ours = self._looking_up[name] = threading.Event()
+        if ended is None:
+            try:
+                return self._look_up(name)
+            finally:
+                with self._lock:
+                    del self._looking_up[name]
+                ours.set()
+        ended.wait()
+        with self._lock:
+            account = self._take_cached(name)
+        # An error of the other look-up is not of this request. No second
+        # wait: each may take as long as the retries of a call.
+        return account or self._look_up(name)
 
     def mark_full(self, account: models.Account) -> None:
         """Record that the cluster refused another volume in an account.
@@ -130,10 +142,20 @@ class TenantAccounts(object):
         with self._lock:
             self._cached.pop(name, None)
 
-    def _get_cached(self, name: str) -> Optional[models.Account]:
-        with self._lock:
-            account, left = self._cached.pop(name, (None, 0))
-            if account is None or left < 1 or account.id in self._full:
-                return None
-            self._cached[name] = (account, left - 1)
-            return account
+    def _look_up(self, name: str) -> models.Account:
+        for account_name in (name, name + '_'):
+            account = get_or_create(self._client, account_name)
+            left = self._max_volumes - account.volume_count
+            with self._lock:
+                if left >= 1 and account.id not in self._full:
+                    self._cached[name] = (account, left - 1)
+                    return account
+        raise exceptions.AccountsFull(name=name)
+
+    def _take_cached(self, name: str) -> Optional[models.Account]:
+        """Take a place in the cached account; the lock is held."""
+        account, left = self._cached.pop(name, (None, 0))
+        if account is None or left < 1 or account.id in self._full:
+            return None
+        self._cached[name] = (account, left - 1)
+        return account

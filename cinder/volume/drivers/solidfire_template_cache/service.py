@@ -194,6 +194,7 @@ class CacheServices(object):
             for service in self._services.values():
                 service.cluster.client.close()
             self._services.clear()
+        self._backend.close()
 
     def check_setup(self) -> None:
         """Check the configuration, and log it in one line.

@@ -13,9 +13,12 @@
 """All uses of what is private to the stock SolidFire driver."""
 
 import dataclasses
+import threading
 from typing import Any
+from typing import MutableMapping
 from typing import Optional
 
+import cachetools
 import requests
 
 from cinder import context as cinder_context
@@ -33,6 +36,10 @@ from cinder.volume.drivers.solidfire_template_cache.element import retry
 from cinder.volume.drivers.solidfire_template_cache.element import transport
 from cinder.volume.drivers.solidfire_template_cache import exceptions
 from cinder.volume.drivers.solidfire_template_cache.image import signatures
+
+
+# A backend has a cluster and, with replication, one that it fails over to.
+_MAX_ENDPOINTS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +65,11 @@ class StockBackend(object):
     def __init__(self, driver: Any) -> None:
         self._driver = driver
         self._clock = clock_mod.SystemClock()
+        self._lock = threading.Lock()
+        # By endpoint, so that connections are kept.
+        self._transports: MutableMapping[
+            transport.Endpoint, transport.Transport] = cachetools.LRUCache(
+                _MAX_ENDPOINTS)
 
     # The backend and its cluster
 
@@ -261,9 +273,8 @@ class StockBackend(object):
         """
         target = self._read_endpoint(
             endpoint or self._driver.active_cluster['endpoint'])
-        sender = transport.Transport(target, self._clock)
-        # The stock driver logs the parameters of calls that it retries, and
-        # replies.
+        sender = self._transport(target)
+        # The stock driver logs the parameters of calls that it retries.
         params = redaction.redact(params or {})
 
         def attempt() -> dict[str, Any]:
@@ -273,10 +284,24 @@ class StockBackend(object):
             return reply
 
         try:
-            return redaction.redact(
-                retry.stock_call(attempt, self._is_retryable, self._clock))
+            return retry.stock_call(attempt, self._is_retryable, self._clock)
         except errors.ElementError as exc:
             raise _stock_error(exc) from exc
+
+    def close(self) -> None:
+        """Close the connections; a call opens them again."""
+        with self._lock:
+            for each in self._transports.values():
+                each.close()
+            self._transports.clear()
+
+    def _transport(self, endpoint: transport.Endpoint) -> transport.Transport:
+        with self._lock:
+            found = self._transports.get(endpoint)
+            if found is None:
+                found = self._transports[endpoint] = transport.Transport(
+                    endpoint, self._clock)
+            return found
 
     def _is_retryable(self, error: BaseException) -> bool:
         return (isinstance(error, errors.ApiError) and

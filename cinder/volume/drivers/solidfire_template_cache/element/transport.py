@@ -27,10 +27,10 @@ import os
 import re
 import ssl
 from typing import Any
+from typing import Callable
 from typing import Dict
 from typing import Optional
 from typing import Tuple
-from typing import Union
 from urllib import parse
 import warnings
 
@@ -40,6 +40,7 @@ import six
 import urllib3
 
 from cinder.volume.drivers.solidfire_template_cache import clock
+from cinder.volume.drivers.solidfire_template_cache.element import connections
 from cinder.volume.drivers.solidfire_template_cache.element import errors
 from cinder.volume.drivers.solidfire_template_cache.element import \
     reachability
@@ -56,6 +57,9 @@ _CHUNK_BYTES = 2 ** 16
 # operator should not have to wait longer for the name of a wrong address.
 _CONNECT_SECONDS = 10
 
+# Makes what represents an object of JSON.
+_Hook = Callable[[Dict[str, Any]], Dict[str, Any]]
+
 _TLS_OPTIONS = 'driver_ssl_cert_verify, driver_ssl_cert_path'
 
 
@@ -67,8 +71,7 @@ class Endpoint(object):
     """``https://host:port``, without a path."""
     login: str
     password: str = dataclasses.field(repr=False)
-    verify: Union[bool, str] = True
-    """As in requests: a flag, or the file of the authority to trust."""
+    verify: connections.Verify = True
     timeout: float = 30
     """Seconds to wait for a reply."""
     address_options: str = 'san_ip, sf_api_port'
@@ -80,14 +83,16 @@ class Endpoint(object):
 class Transport(object):
     """Makes calls, without retries. Threads may share it.
 
-    Nothing is sent before the first call. A failure to reach the cluster or
-    to log in is reported to :mod:`reachability` at once.
+    Nothing is sent before the first call. All transports of an endpoint
+    share its connections, see :mod:`connections`. A failure to reach the
+    cluster or to log in is reported to :mod:`reachability` at once.
     """
 
     def __init__(self, endpoint: Endpoint, clock: clock.SystemClock) -> None:
         self._endpoint = endpoint
         self._clock = clock
-        self._session = self._new_session()
+        self._pool = connections.for_endpoint(
+            endpoint.url, endpoint.login, endpoint.password, endpoint.verify)
         self._reachability = reachability.for_url(endpoint.url)
         self._ids = itertools.count(1)
         if endpoint.verify is False:
@@ -95,7 +100,7 @@ class Transport(object):
 
     def close(self) -> None:
         """Close the connections that are kept open."""
-        self._session.close()
+        self._pool.close()
 
     def call(self, method: str, version: str,
              params: Dict[str, Any]) -> Dict[str, Any]:
@@ -107,14 +112,11 @@ class Transport(object):
         :raises errors.ElementError: the call failed
         """
         request_id = next(self._ids)
-        LOG.debug('Request %(id)s: %(method)s %(params)s',
-                  {'id': request_id, 'method': method,
-                   'params': redaction.redact(params)})
-        status, body = self._post(
-            self._session, method, version,
+        self._log_request(request_id, method, params)
+        reply = self._post(
+            method, version,
             {'method': method, 'params': params, 'id': request_id},
             self._endpoint.timeout)
-        reply = _decode(method, status, body)
         if reply.get('error') is not None:
             raise errors.from_reply(
                 method, reply['error'],
@@ -129,24 +131,18 @@ class Transport(object):
                  timeout: Optional[float] = None) -> Dict[str, Any]:
         """Make one attempt for the stock driver, which reads errors itself.
 
-        Uses a connection of its own: a kept one may break when it is used
-        again, and the stock driver repeats calls that are not repeatable.
-
         :param timeout: seconds to wait for the reply, instead of those of
             the endpoint
-        :returns: the whole reply. Its ``error``, if there is one, is a
-            dictionary with a ``name`` and with no secret in its text
+        :returns: the whole reply, redacted. Its ``error``, if there is one,
+            is a dictionary with a ``name`` and with no secret in its text
         :raises errors.ElementError: no reply, or none that can be decoded
         """
-        LOG.debug('Request: %(method)s %(params)s',
-                  {'method': method, 'params': redaction.redact(params)})
-        with self._new_session() as session:
-            # The stock driver's URLs end in a slash.
-            status, body = self._post(
-                session, method, version + '/',
-                {'method': method, 'params': params},
-                timeout or self._endpoint.timeout)
-        reply = _decode(method, status, body)
+        self._log_request(None, method, params)
+        # The stock driver's URLs end in a slash.
+        reply = self._post(method, version + '/',
+                           {'method': method, 'params': params},
+                           timeout or self._endpoint.timeout,
+                           redaction.RedactedDict)
         error = reply.pop('error', None)
         if error is not None:
             exc = errors.from_reply(method, error, str)
@@ -160,28 +156,53 @@ class Transport(object):
 
     # Sending
 
-    def _new_session(self) -> requests.Session:
-        session = requests.Session()
-        session.auth = (self._endpoint.login, self._endpoint.password)
-        # Retries are decided in the module retry, which knows the methods.
-        session.mount('https://', requests.adapters.HTTPAdapter(
-            pool_maxsize=64, max_retries=0))
-        return session
+    @staticmethod
+    def _log_request(request_id: Optional[int], method: str,
+                     params: Dict[str, Any]) -> None:
+        if LOG.isEnabledFor(logging.DEBUG):
+            LOG.debug('Request %(id)s: %(method)s %(params)s',
+                      {'id': request_id, 'method': method,
+                       'params': redaction.redact(params)})
 
-    def _post(self, session: requests.Session, method: str, path: str,
-              payload: Dict[str, Any],
-              timeout: float) -> Tuple[int, bytes]:
+    def _post(self, method: str, path: str, payload: Dict[str, Any],
+              timeout: float, object_hook: Optional[_Hook] = None
+              ) -> Dict[str, Any]:
+        """Send a request; return the reply.
+
+        :param object_hook: as in json.loads
+        """
+        data = json.dumps(payload)
+
+        def exchange(session: requests.Session) -> Dict[str, Any]:
+            return _decode(method,
+                           *self._send(session, method, path, data, timeout),
+                           object_hook)
+
+        failure: Optional[errors.ElementError] = None
+        try:
+            reply = self._pool.use(method, exchange, timeout)
+        except connections.NoneFree:
+            # Calls do not end, which is no outage: their time-outs say more.
+            raise errors.NotSent(
+                method, errors.CONNECT_TIMEOUT, 'all connections to %s were '
+                'in use for %s seconds' % (self._endpoint.url, timeout)
+            ) from None
+        except errors.ElementError as exc:
+            failure = exc
+        self._report(failure)
+        if failure is not None:
+            raise failure
+        return reply
+
+    def _send(self, session: requests.Session, method: str, path: str,
+              data: str, timeout: float) -> Tuple[int, bytes]:
         """Send a request; return HTTP status and body of the reply."""
         failure: Optional[errors.ElementError] = None
         status, body = 0, b''
         try:
-            # verify is given with each request, because the environment
-            # overrides a session's.
             with session.post(
-                    '%s/json-rpc/%s' % (self._endpoint.url, path),
-                    data=json.dumps(payload),
+                    '%s/json-rpc/%s' % (self._endpoint.url, path), data=data,
                     headers={'Content-Type': 'application/json-rpc'},
-                    verify=self._endpoint.verify,
                     timeout=(min(timeout, _CONNECT_SECONDS), timeout),
                     allow_redirects=False, stream=True) as response:
                 status = response.status_code
@@ -195,7 +216,6 @@ class Transport(object):
                 '%s refused the login %s with HTTP status %s; check %s'
                 % (self._endpoint.url, self._endpoint.login, status,
                    self._endpoint.login_options))
-        self._report(failure)
         if failure is not None:
             # Not as long as the exception is handled: its traceback of some
             # 50 lines says no more than the reason.
@@ -292,10 +312,11 @@ def _ignore_insecure_request_warnings(url: str) -> None:
         message=r"Unverified HTTPS request is being made to host '%s'" % host)
 
 
-def _decode(method: str, status: int, body: bytes) -> Dict[str, Any]:
+def _decode(method: str, status: int, body: bytes,
+            object_hook: Optional[_Hook]) -> Dict[str, Any]:
     """Return the reply, which is an object."""
     try:
-        reply = json.loads(six.ensure_text(body))
+        reply = json.loads(six.ensure_text(body), object_hook=object_hook)
     except (ValueError, RecursionError):
         # 404 means that the cluster does not know the API version. Anything
         # else is a service that starts, or a reply that was cut short.

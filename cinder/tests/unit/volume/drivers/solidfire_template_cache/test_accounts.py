@@ -12,7 +12,9 @@
 
 """Accounts: looked up, created, cached, full."""
 
+from concurrent import futures
 import logging as std_logging
+import threading
 from unittest import mock
 
 from cinder import exception
@@ -99,6 +101,23 @@ class GetOrCreateTestCase(AccountsTestCase):
             self.assertRaises(error_class, self.get_or_create)
 
 
+class Arrivals(dict):
+    """The look-ups in progress; knows how many requests asked for one."""
+
+    def __init__(self):
+        super().__init__()
+        self._arrived = threading.Semaphore(0)
+
+    def get(self, name):
+        self._arrived.release()
+        return super().get(name)
+
+    def wait_for(self, count):
+        for _i in range(count):
+            if not self._arrived.acquire(timeout=60):
+                raise AssertionError('a request did not ask')
+
+
 class TenantAccountsTestCase(AccountsTestCase):
 
     MAX_VOLUMES = 3
@@ -143,6 +162,48 @@ class TenantAccountsTestCase(AccountsTestCase):
         exc = self.assertRaises(exceptions.AccountsFull, self.tenants.get,
                                 'tenant')
         self.assertIn('tenant', str(exc))
+
+    def _get_together(self, error=None):
+        """Have threads ask for one account during the first look-up.
+
+        :param error: of the first look-up, if it fails
+        :returns: what each thread got
+        """
+        arrivals = self.tenants._looking_up = Arrivals()
+
+        def get_account(name):
+            if self.calls() == ['get_account']:
+                arrivals.wait_for(8)
+                if error:
+                    raise error
+            return self.accounts[name]
+
+        self.client.get_account.side_effect = get_account
+        with futures.ThreadPoolExecutor(8) as pool:
+            asked = [pool.submit(self.tenants.get, 'tenant')
+                     for _i in range(8)]
+        self.assertEqual({}, arrivals)
+        return [each.exception() or each.result().name for each in asked]
+
+    def test_get_together(self):
+        self.set_account('tenant')
+        self.tenants._max_volumes = 9
+        self.assertEqual(['tenant'] * 8, self._get_together())
+        self.assertEqual(['get_account'], self.calls())
+        # Each took a place: there is one left.
+        self.assert_get('tenant')
+        self.assertEqual(['get_account'], self.calls())
+        self.assert_get('tenant')
+        self.assertEqual(['get_account'] * 2, self.calls())
+
+    def test_get_together_first_look_up_fails(self):
+        self.set_account('tenant')
+        self.tenants._max_volumes = 9
+        error = errors.NotSent('GetAccountByName', 'ConnectionError', '')
+        found = self._get_together(error)
+        self.assertEqual([error], [each for each in found
+                                   if each != 'tenant'])
+        self.assertLess(1, len(self.calls()))
 
     def test_mark_full(self):
         # Other hosts filled the account, which this one had looked up.

@@ -197,7 +197,6 @@ class CallApiTestCase(StockBackendTestCase):
     def test_call_api(self):
         reply = self.call('8.0', REMOTE, 7)
         self.assertEqual({'result': {'targetSecret': SECRET}}, reply)
-        self.assertNotIn(SECRET, repr(reply))
         sender, method, params, version, timeout = self.send.call_args.args
         self.assertEqual(REMOTE['url'], sender._endpoint.url)
         self.assertEqual(
@@ -206,6 +205,20 @@ class CallApiTestCase(StockBackendTestCase):
         self.assertNotIn(SECRET, repr(params))
         self.backend.call_api('GetLimits', None)
         self.assertEqual({}, self.send.call_args.args[2])
+
+    def test_call_api_keeps_connections_by_endpoint(self):
+        close = self.mock_object(transport.Transport, 'close', autospec=True)
+        for endpoint in (None, REMOTE, None, ENDPOINT, REMOTE):
+            self.call(endpoint=endpoint)
+        senders = [call.args[0] for call in self.send.call_args_list]
+        first, second = senders[:2]
+        self.assertEqual([first, second, first, first, second], senders)
+        self.assertIsNot(first, second)
+        self.backend.close()
+        self.assertEqual({first, second},
+                         {call.args[0] for call in close.call_args_list})
+        self.call()
+        self.assertNotIn(self.send.call_args.args[0], (first, second))
 
     @ddt.data(*solidfire.SolidFireDriver.retryable_errors)
     def test_call_api_retries_what_the_stock_driver_retries(self, name):

@@ -25,9 +25,11 @@ import urllib3
 
 from cinder.tests.unit import test
 from cinder.tests.unit.volume.drivers.solidfire_template_cache import fixtures
+from cinder.volume.drivers.solidfire_template_cache.element import connections
 from cinder.volume.drivers.solidfire_template_cache.element import errors
 from cinder.volume.drivers.solidfire_template_cache.element import \
     reachability
+from cinder.volume.drivers.solidfire_template_cache.element import redaction
 from cinder.volume.drivers.solidfire_template_cache.element import transport
 
 URL = 'https://cluster.test:8443'
@@ -107,8 +109,11 @@ class RequestTestCase(TransportTestCase):
         self.assertEqual(URL + path, url)
         self.assertEqual(payload, json.loads(sent.pop('data')))
         self.assertEqual({'headers': {'Content-Type': 'application/json-rpc'},
-                          'verify': '/ca.pem', 'timeout': timeout,
-                          'allow_redirects': False, 'stream': True}, sent)
+                          'timeout': timeout, 'allow_redirects': False,
+                          'stream': True}, sent)
+        # The environment of this process cannot override it.
+        self.assertEqual(('/ca.pem', False),
+                         (session.verify, session.trust_env))
         self.assertEqual(('admin', PASSWORD), session.auth)
         self.assertEqual(0, session.get_adapter(URL).max_retries.total)
 
@@ -275,11 +280,27 @@ class FailureTestCase(TransportTestCase):
             ['The SolidFire cluster cannot be used: %s.' % exc.reason]
             if outage else [], self.log.warnings)
         self.log.assert_no_exception_appended()
+        # Neither a page of a proxy nor a service that starts ends an outage.
+        self.answer(b'<html>', 503)
+        self.assertRaises(errors.ReplyLost, self.call)
+        self.assertEqual([], self.log.infos)
         self.answer(GOOD)
         self.call()
         self.assertEqual(
             ['The SolidFire cluster at %s can be used again.' % URL]
             if outage else [], self.log.infos)
+
+    def test_no_connection_is_free(self):
+        use = self.mock_object(connections.ConnectionPool, 'use',
+                               autospec=True)
+        use.side_effect = connections.NoneFree()
+        for function in (self.call, self.call_raw):
+            exc = self.assert_fails(errors.NotSent, errors.CONNECT_TIMEOUT,
+                                    function)
+            self.assertEqual('all connections to %s were in use for 40 '
+                             'seconds' % URL, exc.reason)
+        # Other calls say what is wrong with the cluster.
+        self.assertEqual([], self.log.warnings)
 
     def test_options_of_another_cluster_are_named(self):
         self.transport = self.new_transport(
@@ -310,6 +331,22 @@ class SecretsTestCase(TransportTestCase):
                  "'username': 'tenant', 'targetSecret': '***'" in line]
         self.assertEqual(2, len(lines))
         self.assert_clean(repr(self.transport), repr(self.transport._endpoint))
+
+    def test_nothing_is_redacted_for_a_log_that_is_off(self):
+        std_logging.getLogger(transport.__name__).setLevel(std_logging.INFO)
+        self.addCleanup(std_logging.getLogger(transport.__name__).setLevel,
+                        std_logging.NOTSET)
+        redact = self.mock_object(redaction, 'redact', autospec=True)
+        self.call(self.PARAMS)
+        self.call_raw(self.PARAMS)
+        redact.assert_not_called()
+
+    def test_call_raw_redacts_the_reply(self):
+        # The stock driver logs it.
+        reply = {'result': {'accounts': [{'targetSecret': SECRET}]}}
+        self.answer(reply)
+        self.assertEqual(reply, self.call_raw())
+        self.assert_clean(repr(self.call_raw()))
 
     def test_error_that_quotes_secrets(self):
         self.answer({'error': {'name': 'xA', 'message':

@@ -18,7 +18,6 @@ import threading
 import ddt
 import fixtures as base_fixtures
 import trustme
-from urllib3 import connectionpool
 
 from cinder.tests.element_simulator import fixture as simulator
 from cinder.tests.unit import test
@@ -114,22 +113,44 @@ class ConnectionTestCase(test.TestCase):
         exc = self.assertRaises(errors.ReplyLost, self.call, timeout=0.5)
         self.assertEqual('ReadTimeout', exc.name)
 
-    def test_call_keeps_its_connection_and_call_raw_does_not(self):
-        connect = self.mock_object(
-            connectionpool.HTTPSConnectionPool, '_new_conn', autospec=True,
-            side_effect=connectionpool.HTTPSConnectionPool._new_conn)
-        kept = self.new_transport()
+    def test_calls_share_kept_connections(self):
+        first = self.new_transport()
         self.sim.faults.add(method='GetLimits', error='xNew')
-        self.assertRaises(errors.ApiError, kept.call, 'GetLimits', '1.0', {})
-        for _i in range(2):
+        self.assertRaises(errors.ApiError, first.call, 'GetLimits', '1.0', {})
+        for kept in (first, self.new_transport()):
             kept.call('GetLimits', '1.0', {})
-        self.assertEqual(1, connect.call_count)
-        for _i in range(2):
-            kept.call_raw('GetLimits', {})
-        self.assertEqual(3, connect.call_count)
-        kept.close()
-        kept.call('GetLimits', '1.0', {})
-        self.assertEqual(4, connect.call_count)
+            kept.call_raw('GetLimits', {}, timeout=7)
+        self.assertEqual(1, self.sim.server.connections)
+        first.close()
+        first.call_raw('GetLimits', {})
+        self.assertEqual(2, self.sim.server.connections)
+        self.new_transport(verify=False).call('GetLimits', '1.0', {})
+        self.assertEqual(3, self.sim.server.connections)
+
+    # What happened to a kept connection, and how often each call is made.
+    @ddt.data(('restart', 1, 1), ('drop', 2, 1))
+    @ddt.unpack
+    def test_kept_connection_is_broken(self, what, reads, writes):
+        kept = self.new_transport()
+        for method, count in (('GetLimits', reads), ('AddAccount', writes)):
+            kept.call('GetDefaultQoS', '1.0', {})
+            if what == 'restart':
+                self.sim.server.stop()
+                self.sim.server.start()
+            else:
+                # Unnoticed until the call is sent: a firewall, or an address
+                # that another node has taken over.
+                self.sim.faults.add(method=method, drop=True, when='after')
+            params = ({'username': 'tenant', 'attributes': {}}
+                      if method == 'AddAccount' else {})
+            try:
+                kept.call_raw(method, params)
+                lost = False
+            except errors.ReplyLost:
+                lost = True
+            self.assertEqual((what == 'drop' and method == 'AddAccount',
+                              count),
+                             (lost, self.sim.calls.count(method)))
 
     def test_threads_share_a_transport(self):
         shared = self.new_transport()
