@@ -28,6 +28,7 @@ from oslo_utils import uuidutils
 from cinder.tests.functional.solidfire_template_cache import base
 from cinder.tests.functional.solidfire_template_cache import processes
 from cinder.tests.functional.solidfire_template_cache import service_tests
+from cinder.tests.functional.solidfire_template_cache import untrusted
 from cinder.volume.drivers.solidfire_template_cache.templates import model
 
 SOAK = bool(os.environ.get('TEMPLATE_CACHE_SOAK'))
@@ -113,6 +114,9 @@ class CrashTestCase(service_tests.ServicesTestCase):
 
     OPTIONS = {}
 
+    # Whether images are to be converted, from temporary files.
+    CONVERTED = False
+
     # Clones are done at the first poll, so that all runs have equal calls.
     CLONE_SECONDS = 0.05
 
@@ -167,7 +171,11 @@ class CrashTestCase(service_tests.ServicesTestCase):
     def add_image(self, **members):
         """Return a new image; its data is like no other's."""
         data = b'contents %6d\n' % next(self._contents) * 20000
-        image = self.images.add(data, **members)
+        content = data
+        if self.CONVERTED:
+            members.update(disk_format='qcow2', virtual_size=len(data))
+            content = untrusted.ImageFactory(data, None).make('qcow2')
+        image = self.images.add(content, **members)
         self._data[image['id'], image['updated_at']] = data
         return image
 

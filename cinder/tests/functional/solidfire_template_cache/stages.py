@@ -40,12 +40,15 @@ BEFORE = {
 AFTER = {
     'created': (store.TemplateStore, 'create'),
     'attached': (local_attach.SolidFireDriver, '_attach_volume'),
-    'converted': (image_utils, 'fetch_to_raw'),
+    'converted': (image_utils, 'convert_image'),
     'published': (store.TemplateStore, 'publish'),
     'cloning': (client.ElementClient, 'clone_volume'),
     'cloned': (scheduler.CloneScheduler, 'clone'),
 }
 NAMES = (DOWNLOAD, CONVERT, *BEFORE, *AFTER)
+
+FILE_ONLY = ('verify', CONVERT, 'converted')
+"""Stages that a raw image does not reach, which needs no temporary file."""
 
 
 class Stages(object):
@@ -102,18 +105,16 @@ class Stages(object):
         setattr(owner, name, wrapper)
 
     def _wrap_conversion(self):
-        wrapped = image_utils.fetch_to_raw
+        wrapped = image_utils.convert_image
 
         @functools.wraps(wrapped)
-        def wrapper(context, image_service, image_id, dest, *args, **kwargs):
+        def wrapper(path, dest, *args, **kwargs):
             with self._lock:
                 is_armed = CONVERT in self._armed
             if is_armed:
-                path = image_service.temp_images.get(context, image_id)
                 with open(path, 'rb') as source, open(dest, 'r+b') as target:
                     target.write(source.read(os.path.getsize(path) // 2))
                 self.reach(CONVERT)
-            return wrapped(context, image_service, image_id, dest, *args,
-                           **kwargs)
+            return wrapped(path, dest, *args, **kwargs)
 
-        image_utils.fetch_to_raw = wrapper
+        image_utils.convert_image = wrapper

@@ -130,8 +130,8 @@ class SharedLocksTestCase(ActiveActiveTestCase):
         self.assertEqual(1, self.sim.calls.count('CreateVolume'))
         self.assert_templates((self.image, DATA))
 
-    @ddt.data((servers.Etcd, 2, ['convert']),
-              (servers.Redis, 4, ['download', 'convert']))
+    @ddt.data((servers.Etcd, 2, ['download']),
+              (servers.Redis, 4, ['download', 'detach']))
     @ddt.unpack
     def test_host_is_killed_while_it_fills(self, server, count, stages):
         hosts = self.start_hosts(count, server, LOCK_SECONDS)
@@ -255,9 +255,9 @@ class HostLocksTestCase(ActiveActiveTestCase):
     def test_host_is_killed_while_it_fills(self):
         hosts = self.start_hosts(3)
         first, *others = hosts
-        first.arm('convert')
+        first.arm('download')
         lost = first.create(self.image)
-        first.wait_stage('convert')
+        first.wait_stage('download')
         replies = self.requests(others)
         # They neither wait for the first host nor remove its template.
         self.assert_created(replies)

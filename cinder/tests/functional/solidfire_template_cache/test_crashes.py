@@ -81,7 +81,20 @@ class RefillTestCase(Refill):
         self.kill_at_calls()
 
     def test_refill_killed_at_stage(self):
-        self.kill_at([crashes.AtStage(name) for name in stages.NAMES])
+        self.kill_at([crashes.AtStage(name) for name in stages.NAMES
+                      if name not in stages.FILE_ONLY])
+        self.assertNotEqual(set(), self.shortened)
+
+
+class ConvertedRefillTestCase(Refill):
+    """The image is not raw."""
+
+    CONVERTED = True
+
+    def test_refill_killed_at_stage(self):
+        self.kill_at([crashes.AtStage(name) for name in (
+            stages.NAMES if crashes.SOAK else
+            (stages.DOWNLOAD, *stages.FILE_ONLY))])
         self.assertNotEqual(set(), self.shortened)
 
 

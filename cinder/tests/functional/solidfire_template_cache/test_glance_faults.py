@@ -34,6 +34,7 @@ from cinder import exception
 from cinder.tests.functional.solidfire_template_cache import scenarios
 from cinder.tests.unit import fake_constants as fake
 from cinder.tests.unit.volume.drivers.solidfire_template_cache import fixtures
+from cinder.volume.drivers.solidfire_template_cache.image import stream
 
 STAGES = ('before the first check', 'before the download',
           'during the download', 'before the second check')
@@ -283,4 +284,11 @@ class FirstFillTestCase(GlanceFaults, scenarios.FirstRequest):
 
 
 class RefillTestCase(GlanceFaults, scenarios.Refill):
+    """Images come by temporary files, as they do when they are not raw."""
+
     EACH_STAGE = False
+
+    def setUp(self):
+        super().setUp()
+        self.mock_object(stream, 'is_possible', autospec=True,
+                         return_value=False)

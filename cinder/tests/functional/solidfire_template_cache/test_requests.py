@@ -137,6 +137,7 @@ class RequestsTestCase(base.FunctionalTestCase):
 
     def test_clone_image_with_signatures(self):
         # Bug 1823445: a clone had no signature_verified.
+        self.image = self.images.add(DATA, properties={'img_signature': 'x'})
         self.override_config('verify_glance_signatures', 'disabled')
         self.request()
         self.override_config('verify_glance_signatures', 'enabled')
@@ -183,16 +184,20 @@ class RequestsTestCase(base.FunctionalTestCase):
         self.request(self.images.add(self.qcow2(data), len(data),
                                      disk_format='qcow2'), data)
 
-    def test_clone_image_whose_device_vanished(self):
+    @ddt.data(('raw', 'No such file'), ('qcow2', 'does not exist'))
+    @ddt.unpack
+    def test_clone_image_whose_device_vanished(self, disk_format, text):
         # Bug 1703892: qemu-img created a plain file in /dev.
+        data = DATA if disk_format == 'raw' else self.qcow2(DATA)
+        image = self.images.add(data, len(DATA) + 512, disk_format=disk_format)
         path = '/dev/vanished-%s' % uuidutils.generate_uuid()
         self.addCleanup(fileutils.delete_if_exists, path)
         connect = self.driver._connect_device
         self.mock_object(
             self.driver, '_connect_device', lambda connection: dict(
                 connect(connection), device={'type': 'local', 'path': path}))
-        self.assertEqual((None, False), self.clone(self.image))
-        self.log.pop_warning('without a template', 'does not exist')
+        self.assertEqual((None, False), self.clone(image))
+        self.log.pop_warning('without a template', text)
         self.assertFalse(os.path.exists(path))
 
     # Housekeeping

@@ -12,19 +12,22 @@
 
 """Brings an image's data into a new template volume.
 
-The work on the data is Cinder's own: its download with checksums, format
-inspection, signature check and conversion, in the order in which Cinder's
-image download does them.
+A raw image is written while it is downloaded. Otherwise the work on the data
+is Cinder's own: its download with checksums, format inspection, signature
+check and conversion, in the order in which Cinder's image download does them.
 """
 
 import dataclasses
 import os
+from typing import Any
+from typing import Callable
 from typing import Optional
 
 from oslo_concurrency import processutils
 from oslo_config import cfg
 from oslo_log import log as logging
 from oslo_utils import fileutils
+from oslo_utils import imageutils
 from oslo_utils import timeutils
 from oslo_utils import units
 from oslo_utils import uuidutils
@@ -40,6 +43,7 @@ from cinder.volume.drivers.solidfire_template_cache import exceptions
 from cinder.volume.drivers.solidfire_template_cache.host import attach
 from cinder.volume.drivers.solidfire_template_cache.image import metadata
 from cinder.volume.drivers.solidfire_template_cache.image import signatures
+from cinder.volume.drivers.solidfire_template_cache.image import stream
 from cinder.volume.drivers.solidfire_template_cache.templates import eviction
 from cinder.volume.drivers.solidfire_template_cache.templates import model
 from cinder.volume.drivers.solidfire_template_cache.templates import request
@@ -89,17 +93,22 @@ class TemplateFiller(object):
         watch = timeutils.StopWatch()
         watch.start()
         image = req.image
-        current = req.recheck(req.image_service.show(req.context, image.id))
+        image_meta = req.image_service.show(req.context, image.id)
+        current = req.recheck(image_meta)
         # Both before the download, which is pointless without them.
         self._store.account()
         self._capacity.check_capacity(image.id, _volume_bytes(current))
-        _check_conversion_space(current)
+        if stream.is_possible(image_meta):
+            fill = self._stream
+        else:
+            _check_conversion_space(current)
+            fill = self._download_and_convert
         LOG.info('Filling a template of image %(image)s for volume '
                  '%(volume)s: downloading %(bytes)d bytes.',
                  {'image': image.id, 'volume': req.volume['id'],
                   'bytes': current.size})
         try:
-            template = self._download_and_write(req, current)
+            template = fill(req, current)
         except exception.CinderException as exc:
             refused = _refusal(exc)
             if refused is None:
@@ -112,45 +121,76 @@ class TemplateFiller(object):
                   'seconds': watch.elapsed()})
         return template
 
-    def _download_and_write(self, req: request.Request,
-                            current: metadata.Image) -> model.Template:
+    def _stream(self, req: request.Request,
+                current: metadata.Image) -> model.Template:
+        """Fill from a raw image, which is written as it is downloaded."""
+        size = _check_size(current, current.size)
+
+        def write(device: str, template: model.Template) -> model.Template:
+            stream.download(req.context, req.image_service, current, device)
+            after, image_meta = _recheck(req, current)
+            if not stream.is_possible(image_meta):
+                raise _changed()
+            return dataclasses.replace(template, image=dataclasses.replace(
+                after, virtual_size=size))
+
+        # There is no signature, as is checked again after the download.
+        verified = False if signatures.wanted() else None
+        return self._write(req, self._plan(current, size, verified), write)
+
+    def _download_and_convert(self, req: request.Request,
+                              current: metadata.Image) -> model.Template:
+        """Fill from an image in a temporary file."""
         # The label in a temporary file's name is what Cinder looks for when
         # it removes its own files at its start.
         label = volume_utils.extract_host(
             req.volume.service_topic_queue) or ''
         with image_utils.TemporaryImages.fetch(
                 req.image_service, req.context, current.id, label) as path:
-            _check_complete(current, path)
+            if current.size:
+                stream.check_complete(os.path.getsize(path), current.size)
             verified = _verify_signature(req, path)
-            size = _measure(current, path)
-            after = req.recheck(req.image_service.show(req.context,
-                                                       current.id))
-            if not _same_data(current, after):
-                raise exceptions.TemplateCacheError(
-                    reason=_('the image was changed while it was '
-                             'downloaded'))
-            planned = self._store.plan(
-                dataclasses.replace(after, virtual_size=size),
-                uuidutils.generate_uuid(), verified)
-            return self._write(req, planned)
+            info = _inspect(path)
+            size = _check_size(current, _data_size(info, path))
+            after, image_meta = _recheck(req, current)
+            # Without a format, qemu-img would look for one itself.
+            source_format = image_utils.fixup_disk_format(
+                image_meta['disk_format']) or info.file_format
 
-    def _write(self, req: request.Request,
-               planned: model.Template) -> model.Template:
-        """Create the template's volume, write the data, publish it."""
-        image = planned.image
-        size = _volume_bytes(image)
-        conf = self._cluster.conf
+            def write(device: str, template: model.Template
+                      ) -> model.Template:
+                # This also checks that the format is the declared one.
+                image_utils.convert_image(
+                    path, device, 'raw', src_format=source_format,
+                    image_id=current.id, data=info)
+                return template
+
+            return self._write(req, self._plan(after, size, verified), write)
+
+    def _plan(self, image: metadata.Image, size: int,
+              verified: Optional[bool]) -> model.Template:
+        return self._store.plan(
+            dataclasses.replace(image, virtual_size=size),
+            uuidutils.generate_uuid(), verified)
+
+    def _write(self, req: request.Request, planned: model.Template,
+               write: Callable[[str, model.Template], model.Template]
+               ) -> model.Template:
+        """Create the template's volume, write the data, publish it.
+
+        :param write: writes the data to a device, and returns the template
+            that is to be published
+        """
+        size = _volume_bytes(planned.image)
         volume = None
         try:
-            with self._capacity.reserve_capacity(image.id, size):
+            with self._capacity.reserve_capacity(planned.image.id, size):
                 template, volume = self._store.create(
-                    planned, size, conf.sf_emulate_512)
+                    planned, size, self._cluster.conf.sf_emulate_512)
             with self._attachments.attached(
                     self._cluster, req.context, self._store.account(),
                     volume) as device:
-                image_utils.fetch_to_raw(
-                    req.context, req.image_service, image.id, device,
-                    conf.volume_dd_blocksize, size=size // units.Gi)
+                template = write(device, template)
             return self._store.publish(template)
         except Exception as exc:
             self._discard(planned, volume, exc)
@@ -173,13 +213,23 @@ def _check_conversion_space(image: metadata.Image) -> None:
     image_utils.check_available_space(directory, image.size, image.id)
 
 
-def _check_complete(image: metadata.Image, path: str) -> None:
-    """Refuse a download that ended early, which not every client reports."""
-    received = os.path.getsize(path)
-    if image.size and received != image.size:
-        raise exceptions.TemplateCacheError(
-            reason=_('%(received)s of %(size)s bytes were downloaded') % {
-                'received': received, 'size': image.size})
+def _recheck(req: request.Request, before: metadata.Image
+             ) -> tuple[metadata.Image, dict[str, Any]]:
+    """Return the image and its metadata as they are after its download.
+
+    :param before: the image before it
+    :raises exceptions.TemplateCacheError: it was changed meanwhile
+    """
+    image_meta = req.image_service.show(req.context, before.id)
+    after = req.recheck(image_meta)
+    if not _same_data(before, after):
+        raise _changed()
+    return after, image_meta
+
+
+def _changed() -> exceptions.TemplateCacheError:
+    return exceptions.TemplateCacheError(
+        reason=_('the image was changed while it was downloaded'))
 
 
 def _verify_signature(req: request.Request, path: str) -> Optional[bool]:
@@ -190,17 +240,22 @@ def _verify_signature(req: request.Request, path: str) -> Optional[bool]:
         req.context, req.image_service, req.image.id, path)
 
 
-def _measure(image: metadata.Image, path: str) -> int:
-    """Return the bytes of data that the template has to hold.
-
-    The declared size only decides whether a request is eligible.
-    """
+def _inspect(path: str) -> imageutils.QemuImgInfo:
+    """Return what Cinder's inspection finds in a downloaded image."""
     try:
         info = image_utils.qemu_img_info(path)
     except processutils.ProcessExecutionError as exc:
         raise exceptions.FillRefused(
             reason=_('qemu-img cannot read it: %s')
             % six.ensure_text(exc.stderr or '', errors='replace'))
+    # The download checks this, too. A conversion would read the other file.
+    if info.backing_file is not None:
+        raise exceptions.FillRefused(reason=_('it has a backing file'))
+    return info
+
+
+def _data_size(info: imageutils.QemuImgInfo, path: str) -> int:
+    """Return the bytes of data that the template has to hold."""
     size = info.virtual_size
     if info.file_format == 'raw':
         # All of a raw file is copied, whatever it contains; qemu-img reports
@@ -209,6 +264,14 @@ def _measure(image: metadata.Image, path: str) -> int:
     if not size:
         raise exceptions.FillRefused(
             reason=_('it is empty, or qemu-img does not report its size'))
+    return size
+
+
+def _check_size(image: metadata.Image, size: int) -> int:
+    """Return the size of the data, which is not more than declared.
+
+    The declared size only decides whether a request is eligible.
+    """
     if size > image.virtual_size:
         raise exceptions.FillRefused(
             reason=_('its data takes %(size)s bytes, and it declares '

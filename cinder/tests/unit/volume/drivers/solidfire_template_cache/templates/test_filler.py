@@ -15,6 +15,7 @@
 import contextlib
 import dataclasses
 import errno
+import io
 import os
 from unittest import mock
 
@@ -31,6 +32,7 @@ from cinder.tests.unit.volume.drivers.solidfire_template_cache.templates \
     import base
 from cinder.volume.drivers.solidfire_template_cache import exceptions
 from cinder.volume.drivers.solidfire_template_cache.image import metadata
+from cinder.volume.drivers.solidfire_template_cache.image import stream
 from cinder.volume.drivers.solidfire_template_cache.templates import filler
 from cinder.volume.drivers.solidfire_template_cache.templates import model
 
@@ -45,6 +47,11 @@ STEPS = ['show', 'account', 'check_capacity', 'check_space', 'download',
          'verify', 'measure', 'show', 'plan', 'reserve', 'create', 'unreserve',
          'account', 'attach', 'write', 'detach', 'publish']
 
+# Without a temporary file the volume has to be there before the download.
+STREAM_STEPS = ['show', 'account', 'check_capacity', 'plan', 'reserve',
+                'create', 'unreserve', 'account', 'attach', 'stream', 'show',
+                'detach', 'publish']
+
 
 class FillTestCase(base.TemplatesTestCase):
     """Neighbours that note their calls in steps and raise failures."""
@@ -58,8 +65,9 @@ class FillTestCase(base.TemplatesTestCase):
                              os.path.join(self.directory, 'conversion'))
         self.images = fixtures.ImageService()
         self.image = self.images.add(DATA)
-        self.info = mock.Mock(spec_set=['file_format', 'virtual_size'],
-                              file_format='raw', virtual_size=SIZE)
+        self.info = mock.Mock(
+            spec_set=['file_format', 'virtual_size', 'backing_file'],
+            file_format='raw', virtual_size=SIZE, backing_file=None)
         self.store.account.return_value = base.ACCOUNT
         self.store.plan.side_effect = self.plan
         self.volume = base.template_volume(id=21)
@@ -72,6 +80,8 @@ class FillTestCase(base.TemplatesTestCase):
             'attach', DEVICE, 'detach')
         self.mock_object(image_utils.TemporaryImages, 'fetch', autospec=True,
                          side_effect=self.fetch)
+        self.can_stream = self.mock_object(
+            stream, 'is_possible', autospec=True, return_value=False)
         for obj, name, step in (
                 (self.images, 'show', 'show'),
                 (self.store, 'account', 'account'),
@@ -82,7 +92,8 @@ class FillTestCase(base.TemplatesTestCase):
                 (image_utils, 'check_available_space', 'check_space'),
                 (image_utils, 'verify_glance_image_signature', 'verify'),
                 (image_utils, 'qemu_img_info', 'measure'),
-                (image_utils, 'fetch_to_raw', 'write')):
+                (image_utils, 'convert_image', 'write'),
+                (stream, 'download', 'stream')):
             self.note_step(obj, name, step)
         self.filler = filler.TemplateFiller(
             self.cluster, self.store, self.capacity, self.attachments)
@@ -96,6 +107,8 @@ class FillTestCase(base.TemplatesTestCase):
     def note_step(self, obj, name, step):
         original = {'verify': lambda *args: True, 'write': lambda *a, **k: 0,
                     'check_space': lambda *args: None,
+                    'stream': lambda context, service, image, device:
+                    service.download(context, image.id, io.BytesIO()),
                     'measure': lambda path: self.info}.get(
                         step, getattr(obj, name))
 
@@ -171,8 +184,8 @@ class FillStepsTestCase(FillTestCase):
                 'create': mock.call(planned, units.Gi, True),
                 'attach': mock.call(self.cluster, req.context, base.ACCOUNT,
                                     self.volume),
-                'write': mock.call(req.context, self.images, image_id,
-                                   DEVICE, '4M', size=1),
+                'write': mock.call(path, DEVICE, 'raw', src_format='raw',
+                                   image_id=image_id, data=self.info),
                 'publish': mock.call(self.template)}.items():
             self.assertEqual(call, self.calls[step], step)
         self.assertTrue(os.path.isdir(self.calls['check_space'].args[0]))
@@ -180,6 +193,32 @@ class FillStepsTestCase(FillTestCase):
         # Each attempt has an id of its own.
         self.fill()
         self.assertNotEqual(planned.fill_id, self.planned.fill_id)
+
+    def test_steps_of_stream(self):
+        self.can_stream.return_value = True
+        self.images.on_download = self.images.touch
+        for wanted, verified in ((False, None), (True, False)):
+            del self.steps[:]
+            self.signatures_wanted.return_value = wanted
+            image = metadata.from_metadata(self.image)
+            filled = self.fill(dict(self.image, virtual_size=units.Mi))
+            self.assertEqual(STREAM_STEPS, self.steps)
+            self.assertEqual(
+                mock.call(self.request.context, self.images,
+                          dataclasses.replace(
+                              image, updated_at=self.planned.image.updated_at),
+                          DEVICE),
+                self.calls['stream'])
+            self.assertEqual(mock.call(self.planned, units.Gi, True),
+                             self.calls['create'])
+            self.assertIs(verified, self.planned.signature_verified)
+            # The record is of the image as it was after the download.
+            self.assertEqual(
+                dataclasses.replace(self.template, image=dataclasses.replace(
+                    metadata.from_metadata(
+                        self.images.images[image.id][0]),
+                    virtual_size=SIZE)), filled)
+            self.assertEqual(mock.call(filled), self.calls['publish'])
 
     def test_log(self):
         self.fill()
@@ -193,12 +232,21 @@ class FillStepsTestCase(FillTestCase):
 
     def test_settings(self):
         # Those of now, whatever they were at the start.
-        self.set_conf(sf_emulate_512=False, volume_dd_blocksize='1M')
+        self.set_conf(sf_emulate_512=False)
         self.override_config('image_conversion_dir', None)
         self.fill()
         self.assertIs(False, self.calls['create'].args[2])
-        self.assertEqual('1M', self.calls['write'].args[4])
         self.assertIsNone(self.calls['check_space'].args[0])
+
+    # What is declared, after the download, and what qemu-img is told.
+    @ddt.data(('qcow2', 'qcow2'), ('vhd', 'vpc'), ('iso', 'raw'),
+              ('ami', 'ami'), (None, 'raw'))
+    @ddt.unpack
+    def test_source_format(self, disk_format, expected):
+        self.images.on_download = lambda image_id: self.images.touch(
+            image_id, disk_format=disk_format)
+        self.fill()
+        self.assertEqual(expected, self.calls['write'].kwargs['src_format'])
 
     def test_signature(self):
         # Bug 1823445.
@@ -226,7 +274,6 @@ class FillStepsTestCase(FillTestCase):
         self.assertEqual(recorded, self.planned.image.virtual_size)
         self.assertEqual(gib * units.Gi, self.calls['create'].args[1])
         self.assertEqual(gib * units.Gi, self.calls['reserve'].args[1])
-        self.assertEqual(gib, self.calls['write'].kwargs['size'])
         self.assertEqual(-(-declared // units.Gi) * units.Gi,
                          self.calls['check_capacity'].args[1])
 
@@ -248,6 +295,17 @@ class RefusedFillTestCase(FillTestCase):
         self.info.configure_mock(file_format=kind, virtual_size=found)
         self.image = self.images.add(data, virtual_size=declared)
         self.refuse('measure', *texts)
+
+    def test_backing_file(self):
+        self.info.backing_file = '/etc/passwd'
+        self.refuse('measure', 'backing file')
+
+    def test_size_of_stream(self):
+        self.can_stream.return_value = True
+        self.image = self.images.add(DATA, virtual_size=SIZE - 1)
+        self.refuse('check_capacity', str(SIZE), str(SIZE - 1))
+        self.image = self.images.add(DATA, virtual_size=units.Gi)
+        self.assertEqual(SIZE, self.fill().image.virtual_size)
 
     @ddt.data(('of the test', 'of the test'), (b'of \xff test', 'of \ufffd'),
               (None, 'qemu-img cannot read it'))
@@ -286,6 +344,9 @@ class FailedFillTestCase(FillTestCase):
               ('publish', 'discard', True))
     @ddt.unpack
     def test_step_that_fails(self, step, last_step, known):
+        self.check_step(step, last_step, known)
+
+    def check_step(self, step, last_step, known):
         for failure in (
                 base.api_error(), OSError(errno.ENOSPC, 'full'),
                 # Errors of one request, and not of the image.
@@ -300,6 +361,15 @@ class FailedFillTestCase(FillTestCase):
                     mock.call(self.planned, self.volume if known else None),
                     self.calls['discard'])
             self.assertFalse(hasattr(failure, '__notes__'))
+
+    @ddt.data(('plan', 'plan', None), ('reserve', 'discard', False),
+              ('create', 'discard', False), ('attach', 'discard', True),
+              ('stream', 'discard', True), ('detach', 'discard', True),
+              ('publish', 'discard', True))
+    @ddt.unpack
+    def test_step_that_fails_of_stream(self, step, last_step, known):
+        self.can_stream.return_value = True
+        self.check_step(step, last_step, known)
 
     def test_fill_that_cannot_be_discarded(self):
         # The first error is raised, and the other one is not lost.
@@ -342,6 +412,18 @@ class ChangedImageTestCase(FillTestCase):
             dataclasses.replace(
                 metadata.from_metadata(self.image),
                 updated_at=base.T0 + 60 * base.SECOND), self.planned.image)
+
+    @ddt.data({'os_hash_value': 'ef' * 64}, {'visibility': 'private'},
+              {'disk_format': 'qcow2'})
+    def test_change_during_the_download_of_stream(self, changes):
+        self.can_stream.side_effect = (
+            lambda image_meta: image_meta['disk_format'] == 'raw')
+        self.images.on_download = lambda image_id: self.images.touch(
+            image_id, **changes)
+        self.assert_fails(exceptions.TemplateCacheError, 'discard')
+        self.assertEqual('show', self.steps[-2])
+        self.assertEqual(mock.call(self.planned, self.volume),
+                         self.calls['discard'])
 
     def test_deletion_during_the_download(self):
         self.images.on_download = lambda image_id: self.mock_object(
