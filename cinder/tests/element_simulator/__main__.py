@@ -25,8 +25,11 @@ import threading
 import typing
 
 from cinder.tests.element_simulator import cluster
+from cinder.tests.element_simulator import contents
+from cinder.tests.element_simulator import placement
 from cinder.tests.element_simulator import server
 
+_VOLUMES_PER_ACCOUNT = 1000
 _DRIVER = 'cinder.volume.drivers.solidfire_template_cache.SolidFireDriver'
 
 
@@ -58,6 +61,14 @@ def _parser() -> argparse.ArgumentParser:
         help='maximum number of concurrent clones on a node (default: 8)')
     add('--nodes', type=int, default=1,
         help='number of nodes (default: %(default)s)')
+    add('--queue-clones', action='store_true',
+        help='queue clones beyond these limits; without it they are refused')
+    add('--placement', choices=placement.NAMES, default=placement.NAMES[0],
+        help='which node holds a new volume (default: %(default)s)')
+    add('--hide-nodes', action='store_true',
+        help='tell clients nothing of nodes')
+    add('--volumes', type=int, default=0,
+        help='number of volumes to start with (default: %(default)s)')
     add('--svip', default='127.0.0.1',
         help='storage address reported to clients (default: %(default)s)')
     add('--debug', action='store_true',
@@ -68,11 +79,19 @@ def _parser() -> argparse.ArgumentParser:
 def _cluster(args: argparse.Namespace) -> cluster.Cluster:
     limits = {'cloneJobsPerVolumeMax': args.clones_per_volume,
               'cloneJobsPerNodeMax': args.clones_per_node}
-    return cluster.Cluster(
+    if args.volumes:
+        # For as many again, whatever their accounts.
+        limits.update(volumeCountMax=2 * args.volumes + 4000)
+    made = cluster.Cluster(
         data_dir=args.data_dir, clone_seconds=args.clone_seconds,
         nodes=args.nodes, mvip=args.host, svip=args.svip,
+        clone_limit_manner='queue' if args.queue_clones else 'refuse',
+        placement=args.placement, hide_nodes=args.hide_nodes,
         limits={key: value for key, value in limits.items()
                 if value is not None})
+    contents.populate(made, args.volumes,
+                      -(-args.volumes // _VOLUMES_PER_ACCOUNT))
+    return made
 
 
 def _announcement(running: server.Server,

@@ -12,6 +12,7 @@
 
 """The state of one Element cluster, without HTTP, JSON and method names."""
 
+import collections
 import datetime
 import itertools
 import time
@@ -24,8 +25,10 @@ from cinder.tests.element_simulator import errors
 from cinder.tests.element_simulator import jobs
 from cinder.tests.element_simulator import limits as limits_module
 from cinder.tests.element_simulator import peers as peers_module
+from cinder.tests.element_simulator import placement as placement_module
 from cinder.tests.element_simulator import records
 from cinder.tests.element_simulator import versions
+from cinder.tests.element_simulator import volume_table
 
 _PURGE_AFTER = datetime.timedelta(hours=8)
 
@@ -56,6 +59,14 @@ class Cluster:
     :param missing_handle: error name for an unknown asynchronous handle
     :param result_names_source: report the source instead of the clone as the
                                 volumeID of a finished job, as some releases
+    :param clone_limit_manner: ``refuse`` clones beyond the limits, or
+                               ``queue`` them until there is a slot
+    :param placement: which node holds a volume: ``round-robin`` by its id,
+                      ``random``, or a callable that returns the number of
+                      the node, from 1 on, for the id
+    :param placement_seed: of the random placement
+    :param hide_nodes: never tell which node holds or clones a volume, nor
+                       how many nodes there are
     """
 
     def __init__(
@@ -70,7 +81,10 @@ class Cluster:
             svip: str = '127.0.0.1', nodes: int = 1,
             peers: typing.Optional[peers_module.Peers] = None,
             missing_handle: str = 'xAsyncHandleDoesNotExist',
-            result_names_source: bool = False) -> None:
+            result_names_source: bool = False,
+            clone_limit_manner: str = 'refuse',
+            placement: placement_module.Placement = 'round-robin',
+            placement_seed: int = 0, hide_nodes: bool = False) -> None:
         self.name = name
         self.unique_id = unique_id
         self.uuid = records.new_uuid()
@@ -79,6 +93,9 @@ class Cluster:
         self.mvip = mvip
         self.svip = svip
         self.nodes = nodes
+        self.placement = placement_module.check(placement)
+        self.placement_seed = placement_seed
+        self.hide_nodes = hide_nodes
         self.capacity = dict(capacity or {})
         self.missing_handle = missing_handle
         self.result_names_source = result_names_source
@@ -90,7 +107,8 @@ class Cluster:
         # Pairing changes two clusters at once, so they share one lock.
         self.lock = self.peers.lock
         self.files = datafiles.DataFiles(data_dir)
-        self.jobs = jobs.Jobs(self, clone_seconds, clone_polls)
+        self.jobs = jobs.Jobs(self, clone_seconds, clone_polls,
+                              clone_limit_manner)
         self._create_tables()
 
     def _create_tables(self) -> None:
@@ -98,7 +116,11 @@ class Cluster:
                        - datetime.timedelta(seconds=self.clock.monotonic()))
         self._counters: dict[str, typing.Iterator[int]] = {}
         self.accounts: dict[int, records.Account] = {}
-        self.volumes: dict[int, records.Volume] = {}
+        self.volumes = volume_table.Volumes()
+        # (time, volume id) of the deleted volumes, in the order of the times;
+        # some have been restored or purged since.
+        self._purges: collections.deque[tuple[datetime.datetime, int]] = (
+            collections.deque())
         self.snapshots: dict[int, records.Snapshot] = {}
         self.group_snapshots: dict[int, records.GroupSnapshot] = {}
         self.access_groups: dict[int, records.AccessGroup] = {}
@@ -130,10 +152,11 @@ class Cluster:
         with self.lock:
             self.jobs.advance()
             now = self.now()
-            due = [volume for volume in self.volumes.values()
-                   if volume.purge and volume.purge <= now]
-            for volume in due:
-                self.forget_volume(volume.volume_id)
+            while self._purges and self._purges[0][0] <= now:
+                due, volume_id = self._purges.popleft()
+                volume = self.volumes.get(volume_id)
+                if volume and volume.purge == due:
+                    self.forget_volume(volume_id)
 
     # Setting for tests
 
@@ -217,8 +240,7 @@ class Cluster:
 
     def volumes_of(self, account_id: int) -> list[records.Volume]:
         """Return the volumes of an account, including deleted ones."""
-        return [volume for volume in self.volumes.values()
-                if volume.account_id == account_id]
+        return self.volumes.of_account(account_id)
 
     def volumes_named(self, prefix: str) -> list[records.Volume]:
         """Return the volumes with a name prefix, including deleted ones."""
@@ -239,7 +261,8 @@ class Cluster:
 
     def node_of(self, volume: records.Volume) -> int:
         """Return the number of the node that holds a volume's slice."""
-        return volume.volume_id % self.nodes + 1
+        return placement_module.node_of(
+            volume.volume_id, self.nodes, self.placement, self.placement_seed)
 
     # Volumes and their data
 
@@ -259,16 +282,20 @@ class Cluster:
         :raises: xExceededLimit
         """
         self._check_volume_count(members['account_id'])
+        return self.insert_volume(**members)
+
+    def insert_volume(self, **members: typing.Any) -> records.Volume:
+        """Do as add_volume(), but without a limit."""
         volume = records.Volume(volume_id=self.next_id('volume'),
                                 created=self.now(), **members)
-        self.volumes[volume.volume_id] = volume
+        self.volumes.add(volume)
         return volume
 
     def _check_volume_count(self, account_id: int) -> None:
         if len(self.volumes) >= self.limit('volumeCountMax'):
             raise errors.ApiError('xExceededLimit',
                                   'The cluster has its maximum of volumes')
-        if (len(self.volumes_of(account_id))
+        if (self.volumes.count_of_account(account_id)
                 >= self.limit('volumesPerAccountCountMax')):
             raise errors.ApiError('xExceededLimit',
                                   'The account has its maximum of volumes')
@@ -282,8 +309,7 @@ class Cluster:
         if stage >= limits_module.FULLNESS_STAGES.index('stage4Critical'):
             raise errors.ApiError('xTotalCapacityExceeded',
                                   f'The cluster is at {self.fullness}')
-        provisioned = sum(volume.size for volume in self.volumes.values())
-        if provisioned + size > self.max_over_provisioned():
+        if self.volumes.provisioned + size > self.max_over_provisioned():
             raise errors.ApiError('xTotalCapacityExceeded',
                                   'The cluster is over-provisioned')
 
@@ -314,13 +340,14 @@ class Cluster:
         volume.status = 'deleted'
         volume.deleted = now
         volume.purge = now + _PURGE_AFTER
+        self._purges.append((volume.purge, volume.volume_id))
         self.jobs.cancel_all_of(volume.volume_id)
         if was_clone:
             self.forget_volume(volume.volume_id)
 
     def forget_volume(self, volume_id: int) -> None:
         """Remove a volume, its snapshots and all their data."""
-        if self.volumes.pop(volume_id, None) is None:
+        if self.volumes.remove(volume_id) is None:
             return
         for group in self.groups_of(volume_id):
             group.volume_ids.remove(volume_id)

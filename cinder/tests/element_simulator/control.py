@@ -18,8 +18,10 @@ import typing
 
 from werkzeug import wrappers
 
+from cinder.tests.element_simulator import contents
 from cinder.tests.element_simulator import errors
 from cinder.tests.element_simulator import faults
+from cinder.tests.element_simulator import settings
 from cinder.tests.element_simulator import wire
 
 if typing.TYPE_CHECKING:
@@ -125,6 +127,34 @@ def _state(server: 'server.Server', request: wrappers.Request) -> dict:
         }
 
 
+def _clear_state(server: 'server.Server', request: wrappers.Request) -> dict:
+    contents.clear(server.cluster)
+    return _state(server, request)
+
+
+def _settings(server: 'server.Server', request: wrappers.Request) -> dict:
+    return settings.read(server.cluster)
+
+
+def _change_settings(server: 'server.Server', request: wrappers.Request
+                     ) -> dict:
+    try:
+        settings.change(server.cluster, json.loads(request.get_data()))
+    except (TypeError, ValueError) as error:
+        raise _RequestError(400, f'not settings: {error}')
+    return _settings(server, request)
+
+
+def _populate(server: 'server.Server', request: wrappers.Request) -> dict:
+    try:
+        document = json.loads(request.get_data())
+        contents.populate(server.cluster, int(document['count']),
+                          int(document.get('accounts', 1)))
+    except (KeyError, TypeError, ValueError) as error:
+        raise _RequestError(400, f'not a number of volumes: {error}')
+    return {'volumes': len(server.cluster.volumes)}
+
+
 def _volume_path(server: 'server.Server', volume_id: str) -> dict:
     try:
         return {'path': server.cluster.volume_path(int(volume_id))}
@@ -136,5 +166,7 @@ _RESOURCES: dict[str, dict[str, typing.Callable]] = {
     'faults': {'GET': _list_faults, 'POST': _add_faults,
                'DELETE': _clear_faults},
     'calls': {'GET': _calls, 'DELETE': _reset_calls},
-    'state': {'GET': _state},
+    'settings': {'GET': _settings, 'POST': _change_settings},
+    'state': {'GET': _state, 'DELETE': _clear_state},
+    'volumes': {'POST': _populate},
 }

@@ -10,12 +10,12 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""A driver for hosts without iSCSI: volumes are attached as local files.
+"""Drivers for hosts without iSCSI: volumes are attached as local files.
 
-For the demo and the functional tests. os-brick's local connector attaches
-the file in which the simulator keeps the data of a volume. This is the only
-difference from the production driver, whose own part of attaching (export,
-CHAP, access groups) is used unchanged.
+For the demo, the functional tests and the benchmarks. os-brick's local
+connector attaches the file in which the simulator keeps the data of a volume.
+This is the only difference from the production drivers, whose own part of
+attaching (export, CHAP, access groups) is used unchanged.
 """
 
 import contextlib
@@ -26,6 +26,7 @@ from oslo_config import cfg
 from oslo_utils import units
 
 from cinder import objects
+from cinder.volume.drivers import solidfire
 from cinder.volume.drivers import solidfire_template_cache
 
 local_attach_opts = [
@@ -35,8 +36,8 @@ local_attach_opts = [
 ]
 
 
-class SolidFireDriver(solidfire_template_cache.SolidFireDriver):
-    """The production driver, with volumes attached as local files."""
+class LocalAttachMixin(solidfire.SolidFireDriver):
+    """Attaches the volumes of a driver as local files."""
 
     def __init__(self, *args: typing.Any, **kwargs: typing.Any) -> None:
         super().__init__(*args, **kwargs)
@@ -65,3 +66,12 @@ class SolidFireDriver(solidfire_template_cache.SolidFireDriver):
         iqn = volume['provider_location'].split()[1]
         return os.path.join(self.configuration.sf_simulator_data_dir,
                             'volume-' + iqn.rpartition('.')[2])
+
+
+class SolidFireDriver(LocalAttachMixin,
+                      solidfire_template_cache.SolidFireDriver):
+    """The production driver, with volumes attached as local files."""
+
+
+class StockSolidFireDriver(LocalAttachMixin):
+    """Cinder's own driver, with volumes attached as local files."""

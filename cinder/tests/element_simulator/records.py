@@ -120,9 +120,9 @@ class AccessGroup:
 class Job:
     """A running or finished clone; ``error`` is set when it failed.
 
-    It ends when the cluster's clock reads ``due``, or after ``polls_left``
-    more polls where that is not None. ``failure`` is the error that it is
-    going to end with.
+    It waits until it has a slot, and then takes ``seconds``: it ends when the
+    cluster's clock reads ``due``, or after ``polls_left`` more polls where
+    that is not None. ``failure`` is the error that it is going to end with.
     """
 
     handle: int
@@ -132,10 +132,12 @@ class Job:
     snapshot_id: int
     node_id: int
     size: int
+    seconds: float
     started: float
-    due: float
     created: datetime.datetime
     updated: datetime.datetime
+    due: float = float('inf')
+    waiting: bool = True
     polls: int = 0
     polls_left: typing.Optional[int] = None
     failure: typing.Optional[errors.ApiError] = None

@@ -146,15 +146,17 @@ def list_sync_jobs(cluster: cluster.Cluster, args: dict) -> dict:
 
 def _sync_job(cluster: cluster.Cluster, job: records.Job) -> dict:
     done = cluster.jobs.progress(job)
-    elapsed = cluster.clock.monotonic() - job.started
+    elapsed = cluster.jobs.elapsed(job)
     copied = int(job.size * done)
     remaining = elapsed / done - elapsed if done else 0.0
+    nodes = {} if cluster.hide_nodes else {
+        'nodeID': job.node_id, 'srcServiceID': job.node_id,
+        'dstServiceID': job.node_id}
     return {
-        'type': 'clone', 'cloneID': job.clone_id, 'groupCloneID': 0,
+        **nodes, 'type': 'clone', 'cloneID': job.clone_id, 'groupCloneID': 0,
         'srcVolumeID': job.source_id, 'dstVolumeID': job.volume_id,
-        'snapshotID': job.snapshot_id, 'nodeID': job.node_id,
-        'sliceID': job.source_id, 'srcServiceID': job.node_id,
-        'dstServiceID': job.node_id, 'stage': 'data',
+        'snapshotID': job.snapshot_id, 'sliceID': job.source_id,
+        'stage': 'data',
         'currentBytes': copied, 'totalBytes': job.size,
         'bytesPerSecond': copied / elapsed if elapsed else 0.0,
         'percentComplete': 100.0 * done,

@@ -55,12 +55,13 @@ def get_cluster_info(cluster: cluster.Cluster, args: dict) -> dict:
 @api.method('GetClusterVersionInfo')
 def get_cluster_version_info(cluster: cluster.Cluster, args: dict) -> dict:
     release = f'{cluster.api_version}.0.1'
+    nodes = 1 if cluster.hide_nodes else cluster.nodes
     return {
         'clusterAPIVersion': cluster.api_version,
         'clusterVersion': release,
         'clusterVersionInfo': [
             {'nodeID': number + 1, 'nodeVersion': release,
-             'nodeInternalRevision': ''} for number in range(cluster.nodes)],
+             'nodeInternalRevision': ''} for number in range(nodes)],
         'softwareVersionInfo': {
             'currentVersion': release, 'pendingVersion': release, 'nodeID': 0,
             'packageName': '', 'startTime': ''},
@@ -69,7 +70,7 @@ def get_cluster_version_info(cluster: cluster.Cluster, args: dict) -> dict:
 
 def _usage(cluster: cluster.Cluster) -> tuple[int, int, int]:
     """Return (provisioned, used, used by snapshots) in bytes."""
-    return (sum(volume.size for volume in cluster.volumes.values()),
+    return (cluster.volumes.provisioned,
             sum(cluster.files.used(f'volume-{number}')
                 for number in cluster.volumes),
             sum(cluster.files.used(f'snapshot-{number}')

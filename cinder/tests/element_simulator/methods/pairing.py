@@ -133,7 +133,7 @@ def remove_volume_pair(cluster: cluster.Cluster, args: dict) -> dict:
             optional={'startVolumeID': int, 'limit': int})
 def list_active_paired_volumes(cluster: cluster.Cluster, args: dict) -> dict:
     volumes = [wire.volume(cluster, volume)
-               for number, volume in sorted(cluster.volumes.items())
+               for number, volume in cluster.volumes.items()
                if volume.pair and volume.status == 'active'
                and number >= args.get('startVolumeID', 0)]
     return {'volumes': volumes[:args.get('limit') or None]}

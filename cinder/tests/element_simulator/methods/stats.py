@@ -34,11 +34,12 @@ _IDLE = {
 
 def _stats(cluster: cluster.Cluster, volume: records.Volume) -> dict:
     used = cluster.files.used(f'volume-{volume.volume_id}') // _BLOCK
+    hosts = {} if cluster.hide_nodes else {'metadataHosts': {
+        'primary': cluster.node_of(volume), 'liveSecondaries': [],
+        'deadSecondaries': []}}
     return {
-        **_IDLE,
+        **_IDLE, **hosts,
         'accountID': volume.account_id,
-        'metadataHosts': {'primary': cluster.node_of(volume),
-                          'liveSecondaries': [], 'deadSecondaries': []},
         'nonZeroBlocks': used,
         'timestamp': wire.timestamp(cluster.now()),
         'volumeAccessGroups': [group.group_id for group in
@@ -57,8 +58,8 @@ def get_volume_stats(cluster: cluster.Cluster, args: dict) -> dict:
 @api.method('ListVolumeStats', since='7.0',
             optional={'volumeIDs': [int], 'includeVirtualVolumes': bool})
 def list_volume_stats(cluster: cluster.Cluster, args: dict) -> dict:
-    volumes = [volume for _number, volume in sorted(cluster.volumes.items())
-               if volume.status == 'active'
-               and volume.volume_id in args.get('volumeIDs',
-                                                [volume.volume_id])]
-    return {'volumeStats': [_stats(cluster, volume) for volume in volumes]}
+    numbers = sorted(set(args.get('volumeIDs', cluster.volumes)))
+    volumes = [cluster.volumes[number] for number in numbers
+               if number in cluster.volumes]
+    return {'volumeStats': [_stats(cluster, volume) for volume in volumes
+                            if volume.status == 'active']}

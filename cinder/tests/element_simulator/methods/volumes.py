@@ -12,6 +12,8 @@
 
 """Volumes: creating, modifying, listing and deleting them."""
 
+import bisect
+import itertools
 import typing
 
 from cinder.tests.element_simulator import api
@@ -86,8 +88,7 @@ def modify_volume(cluster: cluster.Cluster, args: dict) -> dict:
             changes[field] = args[member]
     if 'totalSize' in args:
         changes['size'] = _extended(cluster, volume, args['totalSize'])
-    for field, value in changes.items():
-        setattr(volume, field, value)
+    cluster.volumes.change(volume, changes)
     if 'size' in changes:
         cluster.files.resize(f'volume-{volume.volume_id}', volume.size)
     return {'volume': wire.volume(cluster, volume)}
@@ -134,18 +135,38 @@ def restore_deleted_volume(cluster: cluster.Cluster, args: dict) -> dict:
     return {}
 
 
-def _select(cluster: cluster.Cluster,
-            condition: typing.Callable[[records.Volume], bool]
-            ) -> list[records.Volume]:
+def _candidates(cluster: cluster.Cluster, args: dict
+                ) -> typing.Iterable[records.Volume]:
+    """Return a few volumes, the one of each id once, with all that match."""
+    volumes = cluster.volumes
+    if 'volumeIDs' in args:
+        return [volumes[number] for number in sorted(set(args['volumeIDs']))
+                if number in volumes]
+    if 'volumeName' in args:
+        return _sorted(volumes.named(args['volumeName']))
+    if 'accounts' in args:
+        return _sorted([volume for number in set(args['accounts'])
+                        for volume in volumes.of_account(number)])
+    if 'startVolumeID' in args:
+        numbers = list(volumes)  # in ascending order
+        return (volumes[number] for number in
+                numbers[bisect.bisect_left(numbers, args['startVolumeID']):])
+    return volumes.values()
+
+
+def _sorted(volumes: list[records.Volume]) -> list[records.Volume]:
+    return sorted(volumes, key=lambda volume: volume.volume_id)
+
+
+def _reply(cluster: cluster.Cluster, args: dict,
+           condition: typing.Callable[[records.Volume], bool]) -> dict:
     """Return the volumes that may be listed: no targets of running clones."""
-    return [volume for _number, volume in sorted(cluster.volumes.items())
-            if volume.status != 'init' and condition(volume)]
-
-
-def _reply(cluster: cluster.Cluster, volumes: list[records.Volume],
-           args: dict) -> dict:
+    first = args.get('startVolumeID', 0)
+    found = (volume for volume in _candidates(cluster, args)
+             if volume.status != 'init' and volume.volume_id >= first
+             and condition(volume))
     return {'volumes': [wire.volume(cluster, volume) for volume in
-                        volumes[:args.get('limit') or None]]}
+                        itertools.islice(found, args.get('limit') or None)]}
 
 
 @api.method('ListVolumes', since='8.0',
@@ -168,22 +189,17 @@ def list_volumes(cluster: cluster.Cluster, args: dict) -> dict:
                  ('volumeStatus', volume.status),
                  ('isPaired', volume.pair is not None))
         return (all(args.get(key, value) == value for key, value in exact)
-                and volume.volume_id >= args.get('startVolumeID', 0)
                 and volume.account_id in args.get('accounts',
-                                                  [volume.account_id])
-                and volume.volume_id in args.get('volumeIDs',
-                                                 [volume.volume_id]))
+                                                  [volume.account_id]))
 
-    return _reply(cluster, _select(cluster, matches), args)
+    return _reply(cluster, args, matches)
 
 
 @api.method('ListActiveVolumes',
             optional={'startVolumeID': int, 'limit': int,
                       'includeVirtualVolumes': bool})
 def list_active_volumes(cluster: cluster.Cluster, args: dict) -> dict:
-    return _reply(cluster, _select(
-        cluster, lambda volume: volume.status == 'active'
-        and volume.volume_id >= args.get('startVolumeID', 0)), args)
+    return _reply(cluster, args, lambda volume: volume.status == 'active')
 
 
 @api.method('ListVolumesForAccount', required={'accountID': int},
@@ -191,15 +207,13 @@ def list_active_volumes(cluster: cluster.Cluster, args: dict) -> dict:
                       'includeVirtualVolumes': bool})
 def list_volumes_for_account(cluster: cluster.Cluster, args: dict) -> dict:
     cluster.account(args['accountID'])
-    return _reply(cluster, _select(
-        cluster, lambda volume: volume.account_id == args['accountID']
-        and volume.volume_id >= args.get('startVolumeID', 0)), args)
+    args['accounts'] = [args['accountID']]
+    return _reply(cluster, args, lambda volume: True)
 
 
 @api.method('ListDeletedVolumes', optional={'includeVirtualVolumes': bool})
 def list_deleted_volumes(cluster: cluster.Cluster, args: dict) -> dict:
-    return _reply(cluster, _select(
-        cluster, lambda volume: volume.status == 'deleted'), args)
+    return _reply(cluster, args, lambda volume: volume.status == 'deleted')
 
 
 @api.method('GetDefaultQoS')

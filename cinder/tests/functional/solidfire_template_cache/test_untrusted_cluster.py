@@ -66,7 +66,7 @@ class ChangedTemplatesTestCase(scenario.ScenarioTestCase):
         if 'account_id' in changes:
             changes['account_id'] = self.api(
                 'AddAccount', username='other')['accountID']
-        vars(template).update(changes)
+        self.sim.cluster.volumes.change(template, changes)
         if restarted:
             self.forget(self.driver)
         result = self.clone(image, volume)

@@ -165,6 +165,103 @@ class CloneLimitsTestCase(base.CloneTestCase):
                                       volumeID=source)
 
 
+class CloneQueueTestCase(base.CloneTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.cluster = self.make_cluster(clone_seconds=10, nodes=2,
+                                         clone_limit_manner='queue')
+        # Volumes 1 and 3 are on node 2, volume 2 is on node 1.
+        self.first, self.other_node, self.second = [
+            self.make_volume() for _ in range(3)]
+        self.clones = []
+
+    def clone_at(self, seconds, *sources):
+        self.clock.advance(seconds - self.clock.monotonic())
+        self.clones += [self.clone(volume_id=source) for source in sources]
+
+    def states(self, seconds):
+        """Return one letter for each clone: waiting, running or done."""
+        self.clock.advance(seconds - self.clock.monotonic())
+        jobs = {job['cloneID']: job
+                for job in self.call('ListSyncJobs')['syncJobs']}
+        for clone in self.clones:
+            status = self.poll(clone, keepResult=True)['status']
+            self.assertEqual(clone['cloneID'] in jobs, status == 'running')
+        self.cluster.advance()
+        waiting = {job.clone_id for job in self.cluster.jobs.running()
+                   if job.waiting}
+        return ''.join('w' if clone['cloneID'] in waiting else
+                       'r' if clone['cloneID'] in jobs else 'd'
+                       for clone in self.clones)
+
+    def test_queue_of_volume(self):
+        self.clone_at(0, *[self.first] * 5, self.other_node)
+        self.assertEqual('rrwwwr', self.states(1))
+        self.assert_calls(('ListSyncJobs', {}, {'syncJobs': [
+            {'percentComplete': 10.0}, {'percentComplete': 10.0},
+            *[{'percentComplete': 0.0, 'elapsedTime': 0.0,
+               'remainingTime': 0.0}] * 3, {'percentComplete': 10.0}]}))
+        # One that waits does not get in the way of another volume.
+        self.clone_at(5, self.first, self.second)
+        self.assertEqual('rrwwwrwr', self.states(9.9))
+        self.assertEqual('ddrrwdwr', self.states(10))
+        # Nobody asked at 20: the next ones run since then nevertheless.
+        self.assertEqual('ddddrdrd', self.states(29.9))
+        self.assertEqual('dddddddd', self.states(30))
+        self.assertEqual(11, len(self.listed()))
+
+    def test_queue_of_node(self):
+        self.cluster.limits['cloneJobsPerNodeMax'] = 3
+        self.clone_at(0, *[self.first] * 2, *[self.second] * 2,
+                      self.other_node)
+        self.assertEqual('rrrwr', self.states(1))
+        # A new limit applies to those that wait.
+        self.cluster.limits['cloneJobsPerNodeMax'] = 4
+        self.assertEqual('rrrrr', self.states(2))
+        self.assertEqual('dddrd', self.states(10))
+        self.assertEqual('ddddd', self.states(12))
+
+    def test_queue_cancelled(self):
+        self.clone_at(0, *[self.first] * 4)
+        for clone in self.clones[2], self.clones[0]:
+            self.call('CancelClone', cloneID=clone['cloneID'])
+        # The last one runs since then, not only since the next call.
+        self.assertEqual('dddd', self.states(10))
+        self.clone_at(11, *[self.first] * 3)
+        self.call('DeleteVolume', volumeID=self.first)
+        self.assertEqual('d' * 7, self.states(12))
+        self.assertEqual([], self.cluster.jobs.running())
+
+    def test_queue_with_polls_and_without_duration(self):
+        self.cluster.jobs.polls = 2
+        self.clone_at(0, *[self.first] * 3)
+        first, second, third = self.clones
+        for clone, status in ((third, 'running'), (third, 'running'),
+                              (first, 'running'), (first, 'running'),
+                              (first, 'complete'), (third, 'running'),
+                              (third, 'running'), (third, 'complete'),
+                              (second, 'running')):
+            self.assertEqual(status, self.poll(clone)['status'])
+        self.clones = []
+        self.cluster.jobs.polls = None
+        self.cluster.jobs.seconds = 0
+        self.clone_at(1, *[self.second] * 9)
+        self.assertEqual('d' * 9, self.states(1))
+
+    def test_queue_cleared(self):
+        self.clone_at(0, *[self.first] * 3)
+        self.cluster.jobs.by_handle.clear()
+        self.assertEqual([], self.cluster.jobs.running())
+        self.clones = []
+        self.clone_at(0, *[self.first] * 3)
+        self.assertEqual('rrw', self.states(0))
+
+    def test_unknown_manner(self):
+        self.assertRaises(ValueError, self.make_cluster,
+                          clone_limit_manner='wait')
+
+
 class CloneResultTestCase(base.CloneTestCase):
 
     def clone_failing(self, **params):

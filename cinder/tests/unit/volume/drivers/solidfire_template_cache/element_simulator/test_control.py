@@ -12,6 +12,8 @@
 
 """Tests of the control of the simulator over HTTP."""
 
+import os
+
 from cinder.tests.unit.volume.drivers.solidfire_template_cache \
     .element_simulator import base
 
@@ -75,6 +77,40 @@ class ControlTestCase(base.ServerTestCase):
             [(call['method'], call['params']) for call in calls])
         self.assertEqual(0, self.control('DELETE', 'calls')['total'])
         self.assertEqual(0, self.sim.calls.count())
+
+    def test_settings(self):
+        given = {'clone_seconds': 2.5, 'clone_limit_manner': 'queue',
+                 'nodes': 3, 'hide_nodes': True, 'placement': 'random',
+                 'limits': {'volumeCountMax': 9000}}
+        before = self.control('GET', 'settings')
+        self.assertEqual(set(given), set(before))
+        after = self.control('POST', 'settings', body=given)
+        self.assertEqual(
+            {**given, 'limits': {**before['limits'], **given['limits']}},
+            after)
+        for body in ('3', '{', '{"colour": 1}', '{"nodes": 0}',
+                     '{"clone_seconds": -1}', '{"placement": "far"}',
+                     '{"nodes": 1, "clone_limit_manner": "wait"}'):
+            reply = self.control('POST', 'settings', 400, body)
+            self.assertIn('not settings', reply['error'])
+        self.assertEqual(after, self.control('GET', 'settings'))
+
+    def test_contents(self):
+        self.sim.cluster.limits['volumeCountMax'] = 3
+        reply = self.control('POST', 'volumes',
+                             body={'count': 7, 'accounts': 2})
+        self.assertEqual(7, reply['volumes'])
+        self.assertEqual([4, 3], [
+            len(self.result('ListVolumesForAccount',
+                            accountID=number)['volumes'])
+            for number in (1, 2)])
+        self.assertEqual('xExceededLimit', self.error(
+            'CreateVolume', name='v', accountID=1, totalSize=10 ** 9))
+        for body in '{', '{}', '3', '{"count": "many"}':
+            self.control('POST', 'volumes', 400, body)
+        state = self.control('DELETE', 'state')
+        self.assertEqual(([], []), (state['volumes'], state['accounts']))
+        self.assertEqual([], os.listdir(self.sim.cluster.files.directory))
 
     def test_state(self):
         volume_id = self.make_volume()

@@ -70,15 +70,22 @@ class ProgramTestCase(test.TestCase):
         server.side_effect = InterruptedError
         self.mock_object(program.signal, 'signal')
         cluster = self.mock_object(program.cluster, 'Cluster', autospec=True)
+        contents = self.mock_object(program, 'contents', autospec=True)
         self.assertRaises(
             InterruptedError, program.main, [
                 '--data-dir', 'd', '--clone-seconds', '3', '--nodes', '2',
                 '--clones-per-volume', '1', '--clones-per-node', '4',
-                '--svip', '10.0.0.9', '--host', '::1', '--port', '7'])
+                '--svip', '10.0.0.9', '--host', '::1', '--port', '7',
+                '--queue-clones', '--placement', 'random', '--hide-nodes',
+                '--volumes', '1001'])
         cluster.assert_called_once_with(
             data_dir='d', clone_seconds=3.0, nodes=2, mvip='::1',
-            svip='10.0.0.9', limits={'cloneJobsPerVolumeMax': 1,
-                                     'cloneJobsPerNodeMax': 4})
+            svip='10.0.0.9', clone_limit_manner='queue', placement='random',
+            hide_nodes=True, limits={'cloneJobsPerVolumeMax': 1,
+                                     'cloneJobsPerNodeMax': 4,
+                                     'volumeCountMax': 6002})
+        contents.populate.assert_called_once_with(cluster.return_value,
+                                                  1001, 2)
         server.assert_called_once_with(cluster.return_value, '::1', 7,
                                        'admin', 'solidfire')
         cluster.return_value.close.assert_called_once_with()

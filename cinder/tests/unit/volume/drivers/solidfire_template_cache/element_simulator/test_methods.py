@@ -12,6 +12,8 @@
 
 """Tests of accounts, the cluster and access groups."""
 
+import collections
+
 from cinder.tests.element_simulator import api
 from cinder.tests.unit.volume.drivers.solidfire_template_cache \
     .element_simulator import base
@@ -200,6 +202,44 @@ class ClusterTestCase(base.ClusterTestCase):
              {'volumeStats': [stats, {'volumeID': second}]}),
             ('ListVolumeStats', {'volumeIDs': [second, 99]},
              {'volumeStats': [{'volumeID': second}]}))
+
+    def nodes(self, count=300, **arguments):
+        """Return how many of the volumes each node holds."""
+        self.cluster = self.make_cluster(
+            limits={'volumesPerAccountCountMax': count}, **arguments)
+        for _ in range(count):
+            self.make_volume()
+        return collections.Counter(
+            each['metadataHosts']['primary'] for each in
+            self.call('ListVolumeStats')['volumeStats'])
+
+    def test_placement(self):
+        self.assertEqual({1: 75, 2: 75, 3: 75, 4: 75}, self.nodes(nodes=4))
+        placed = self.nodes(nodes=4, placement='random')
+        self.assertEqual(({1, 2, 3, 4}, True), (
+            set(placed), 40 < min(placed.values()) < 75))
+        self.assertEqual(placed, self.nodes(nodes=4, placement='random'))
+        self.assertNotEqual(placed, self.nodes(nodes=4, placement='random',
+                                               placement_seed=1))
+        self.assertEqual({1: 299, 3: 1}, self.nodes(
+            nodes=4, placement=lambda number: 3 if number == 7 else 1))
+        self.assertRaises(ValueError, self.make_cluster, placement='far')
+
+    def test_hidden_nodes(self):
+        members = {}
+        for hidden in False, True:
+            self.cluster = self.make_cluster(clone_seconds=1, nodes=3,
+                                             hide_nodes=hidden)
+            source = self.make_volume()
+            self.call('CloneVolume', volumeID=source, name='c')
+            stats, = self.call('ListVolumeStats')['volumeStats']
+            job, = self.call('ListSyncJobs')['syncJobs']
+            members[hidden] = {*stats, *job}
+            self.assertEqual(1 if hidden else 3, len(self.call(
+                'GetClusterVersionInfo')['clusterVersionInfo']))
+        self.assertEqual(
+            {'metadataHosts', 'nodeID', 'srcServiceID', 'dstServiceID'},
+            members[False] - members[True])
 
 
 class GroupsTestCase(base.ClusterTestCase):

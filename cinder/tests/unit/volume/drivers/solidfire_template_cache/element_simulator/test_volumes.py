@@ -13,6 +13,7 @@
 """Tests of volumes."""
 
 import os
+import random
 
 from cinder.tests.unit.volume.drivers.solidfire_template_cache \
     .element_simulator import base
@@ -236,3 +237,46 @@ class ListVolumesTestCase(base.ClusterTestCase):
         self.call('PurgeDeletedVolume', volumeID=first)
         self.assertEqual([second],
                          self.listed(startVolumeID=str(first), limit=1))
+
+    def test_indexes(self):
+        """Whatever happens to volumes, a list has what a scan would find."""
+        accounts = [self.make_account(name) for name in 'abc']
+        chance = random.Random(1)
+        for _ in range(200):
+            active = self.listed(volumeStatus='active')
+            deleted = self.listed(volumeStatus='deleted')
+            action = chance.choice(['create', 'create', 'move', 'grow',
+                                    'delete', 'restore', 'purge'])
+            account_id = chance.choice(accounts)
+            if action == 'create':
+                self.make_volume(account_id, chance.choice('uvw'))
+            else:
+                method, candidates, params = {
+                    'move': ('ModifyVolume', active,
+                             {'accountID': account_id}),
+                    'grow': ('ModifyVolume', active,
+                             {'totalSize': 2 * base.GIB}),
+                    'delete': ('DeleteVolume', active, {}),
+                    'restore': ('RestoreDeletedVolume', deleted, {}),
+                    'purge': ('PurgeDeletedVolume', deleted, {})}[action]
+                if candidates:
+                    self.call(method, volumeID=chance.choice(candidates),
+                              **params)
+            self.assert_indexed(accounts)
+
+    def assert_indexed(self, accounts):
+        volumes = list(self.cluster.volumes.values())
+        for params, found in (
+                *[({'volumeName': name}, [each for each in volumes
+                                          if each.name == name])
+                  for name in 'uvwx'],
+                *[({'accounts': [number]}, [each for each in volumes
+                                            if each.account_id == number])
+                  for number in accounts],
+                ({'accounts': accounts}, volumes),
+                ({'startVolumeID': 9, 'limit': 2},
+                 [each for each in volumes if each.volume_id >= 9][:2])):
+            self.assertEqual([each.volume_id for each in found],
+                             self.listed(**params))
+        self.assertEqual(sum(each.size for each in volumes),
+                         self.cluster.volumes.provisioned)
