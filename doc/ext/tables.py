@@ -16,11 +16,13 @@
 
     .. module-table:: path/of/a/package
     .. refusal-table::
+    .. rounds-table::
 
 The first has the modules of a package and of its sub-packages, with the first
 lines of their docstrings; the path is relative to the root of the repository.
-The second has the members of ``eligibility.Reason``. So these tables always
-agree with the code.
+The second has the members of ``eligibility.Reason``. The third has what
+``clones.planning`` makes of queues. So these tables always agree with the
+code.
 """
 
 import ast
@@ -30,25 +32,28 @@ from docutils import nodes
 from docutils.parsers import rst
 from docutils import statemachine
 
+from cinder.volume.drivers.solidfire_template_cache.clones import planning
 from cinder.volume.drivers.solidfire_template_cache.image import eligibility
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
 class Table(rst.Directive):
-    """A table of two columns; subclasses define its content."""
+    """A table; subclasses define its content."""
 
     columns = ()
+    widths = '1 3'
 
     def rows(self):
-        """Return pairs of strings."""
+        """Return tuples of strings, one for each column."""
         raise NotImplementedError()
 
     def run(self):
-        lines = ['.. list-table::', '   :header-rows: 1', '   :widths: 1 3',
-                 '']
-        for first, second in [self.columns, *self.rows()]:
-            lines += ['   * - ' + first, '     - ' + second]
+        lines = ['.. list-table::', '   :header-rows: 1',
+                 '   :widths: ' + self.widths, '']
+        for first, *others in [self.columns, *self.rows()]:
+            lines += ['   * - ' + first] + ['     - ' + each
+                                            for each in others]
         node = nodes.Element()
         self.state.nested_parse(
             statemachine.StringList(lines, source=self.name),
@@ -82,7 +87,31 @@ class RefusalTable(Table):
             yield '``%s``' % reason.name, reason.value
 
 
+class RoundsTable(Table):
+
+    queues = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
+    nodes = (1, 2, 4, 8, 16, 40)
+    columns = ('Queue', 'Without', '1 node',
+               *('%s nodes' % number for number in nodes[1:]))
+    widths = ' '.join('1' * len(columns))
+
+    def rows(self):
+        for queued in self.queues:
+            yield (str(queued), str(-(-queued // 2)),
+                   *('%s (%s)' % self.plan(queued, number)
+                     for number in self.nodes))
+
+    @staticmethod
+    def plan(queued, nodes):
+        """Return the rounds, and how many replicas are made for them."""
+        demand = planning.Demand(queued=queued, free=2, slots=2, coming=0,
+                                 per_source=2, capacity=8 * nodes)
+        made = planning.replicas(demand, most=demand.capacity)
+        return planning.rounds(demand, made), made
+
+
 def setup(app):
     app.add_directive('module-table', ModuleTable)
     app.add_directive('refusal-table', RefusalTable)
+    app.add_directive('rounds-table', RoundsTable)
     return {'parallel_read_safe': True, 'parallel_write_safe': True}

@@ -337,8 +337,8 @@ class FunctionalTestCase(test.TestCase):
     def account_names(self, volume):
         return [volume.project_id]
 
-    def assert_no_leftovers(self):
-        """Check that there are only complete templates and volumes."""
+    def assert_no_leftovers(self, replicas=0):
+        """Check for complete templates, so many replicas, and volumes."""
         cluster = self.sim.cluster
         cluster.advance()
         volumes = list(cluster.volumes.values())
@@ -349,13 +349,31 @@ class FunctionalTestCase(test.TestCase):
         for volume in self.templates():
             state = volume.attributes[model.ATTRIBUTE]['state']
             self.assertEqual(('ready', 'readOnly'), (state, volume.access))
-        names = [volume.name for volume in volumes] + [
+        copies = self.copies()
+        self.assertLessEqual(len(copies), replicas)
+        names = [volume.name for volume in volumes
+                 if volume not in copies] + [
             account.username for account in cluster.accounts.values()]
         self.assertEqual(sorted(set(names)), sorted(names))
+        held = {(volume.name, self.read_volume(volume.volume_id, units.Mi))
+                for volume in self.templates()}
+        self.assertEqual(len({name for name, _data in held}), len(held))
+
+    def copies(self):
+        """Return the replicas of templates that are there, too."""
+        originals = {}
+        for volume in sorted(self.templates(), key=is_replica):
+            originals.setdefault(volume.name, volume)
+        return [volume for volume in self.templates() if is_replica(volume)
+                and volume is not originals[volume.name]]
 
     def conversion_files(self):
         return (os.listdir(self.conversion_dir)
                 if os.path.isdir(self.conversion_dir) else [])
+
+
+def is_replica(volume):
+    return 'replica_maker' in volume.attributes.get(model.ATTRIBUTE, {})
 
 
 def clear(sim):

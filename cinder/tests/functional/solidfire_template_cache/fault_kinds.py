@@ -19,6 +19,7 @@ import functools
 import io
 import json
 
+from oslo_utils import units
 import requests
 
 from cinder.tests.functional.solidfire_template_cache import direct_transport
@@ -348,6 +349,25 @@ GONE = {
     'template account gone': _condition(_remove_accounts, True),
     'tenant account gone': _condition(_remove_accounts, False,
                                       only=_WHILE_CLONING),
+}
+
+# What a cluster may store of a clone instead of what was sent.
+
+
+def _store(exchange, **members):
+    document = json.loads(exchange.request.body)
+    document['params'].update(members)
+    exchange.request.prepare_body(json.dumps(document), None)
+
+
+STORED = {
+    'attributes of the source': Fault(True, BEFORE, _CLONE,
+                                      ignore=('attributes',)),
+    'access of the source': Fault(True, BEFORE, _CLONE, ignore=('access',)),
+    **{str(members): Fault(True, BEFORE, _CLONE, act=functools.partial(
+        _store, **members)) for members in (
+            {'attributes': {}}, {'access': 'readWrite'},
+            {'newSize': 3 * units.Gi})},
 }
 
 # The first happen to each single call, the others to each method.

@@ -186,6 +186,11 @@ class Environment(object):
         for volume in self._templates(slot):
             self._remove(volume)
 
+    def purge_oldest_template(self, slot):
+        """Leave what are replicas, if there are any."""
+        for volume in self._templates(slot)[:1]:
+            self._remove(volume)
+
     def delete_templates(self, slot):
         for volume in self._templates(slot):
             if volume.status == 'active':
@@ -259,6 +264,7 @@ class Environment(object):
         self._test.clock.jump += datetime.timedelta(days=days)
 
     pass_seconds = functools.partialmethod(_pass_time, 40)
+    pass_minutes = functools.partialmethod(_pass_time, 400)
     pass_hours = functools.partialmethod(_pass_time, 9 * 3600)
     set_date_forward = functools.partialmethod(_set_date, 3)
     set_date_back = functools.partialmethod(_set_date, -2)

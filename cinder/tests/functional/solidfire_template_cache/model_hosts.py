@@ -33,7 +33,8 @@ METHODS = (
     'GetAccountByName', 'AddAccount', 'ListVolumes', 'CreateVolume',
     'ModifyVolume', 'CloneVolume', 'GetAsyncResult', 'DeleteVolume',
     'PurgeDeletedVolume', 'ListSyncJobs', 'GetLimits', 'GetDefaultQoS',
-    'CancelClone', 'GetClusterCapacity')
+    'CancelClone', 'GetClusterCapacity', 'GetClusterVersionInfo',
+    'ListVolumeStats')
 
 GLANCE_CALLS = ('show', 'download')
 

@@ -24,12 +24,14 @@ from hypothesis import strategies
 from cinder import context
 from cinder.tests.functional.solidfire_template_cache import model
 from cinder.tests.functional.solidfire_template_cache import model_hosts
+from cinder.tests.functional.solidfire_template_cache import scenario
 from cinder.tests.unit import fake_constants as fake
 from cinder.volume.drivers import solidfire
 from cinder.volume.drivers.solidfire_template_cache.element import errors
+from cinder.volume.drivers.solidfire_template_cache.templates import replicas
 
 COUNTED = ('runs', 'steps', 'creates', 'clones', 'fallbacks', 'refusals',
-           'crashes', 'deletes', 'rounds', 'changes')
+           'crashes', 'deletes', 'rounds', 'changes', 'replicas')
 
 # What a warning says when something may be left behind.
 _LEFT = re.compile(r'\bleft\b(?! alone)')
@@ -89,6 +91,7 @@ class Machine(stateful.RuleBasedStateMachine):
         self.environment = model.Environment(self.test)
         self.requests = []
         self.requested = 0
+        self.idle_since = {}
         self.slot = 0
 
     @stateful.initialize(shared=strategies.booleans(),
@@ -169,6 +172,22 @@ class Machine(stateful.RuleBasedStateMachine):
         """Change something between two requests."""
         self.slot = slot
         self._change(change, self.hosts[host])
+
+    @stateful.rule(host=_host, slot=_slot, disturbance=strategies.one_of(
+        _none, _none, _crash, _disturbance))
+    def make_replicas(self, host, slot, disturbance):
+        """Let a queue of requests make replicas of a template."""
+        self.create(host, slot, 0, 1, 0, False, False)
+        if self.sim.cluster.jobs.running():
+            # A host that died may have been making one.
+            return
+        image = self.images.version(slot, 0)
+        before = len(self.test.copies())
+        with self._disturbed(disturbance):
+            self._run(self.hosts[host], disturbance,
+                      lambda driver: scenario.make_replicas(
+                          self.test.service(driver), image).close())
+        self.counts['replicas'] += max(0, len(self.test.copies()) - before)
 
     @stateful.rule(host=_host, disturbance=strategies.one_of(
         _none, _none, _crash, _disturbance))
@@ -286,6 +305,18 @@ class Machine(stateful.RuleBasedStateMachine):
                                       before)
         if disturbance is model_hosts.NONE and alone:
             self.rules.check_housekeeping(warnings + failures)
+            self._check_replicas(host.driver)
+
+    def _check_replicas(self, driver):
+        """Check that a host has removed what it has seen idle before."""
+        if self.sim.cluster.jobs.running():
+            self.idle_since.clear()
+            return
+        now = self.clock.monotonic()
+        for volume in self.test.copies():
+            if volume.volume_id not in self.rules.altered:
+                self.test.assertLess(now - self.idle_since.setdefault(
+                    (driver, volume.volume_id), now), replicas.IDLE_SECONDS)
 
     @contextlib.contextmanager
     def _disturbed(self, disturbance):

@@ -12,10 +12,12 @@
 
 """The base of the fault tests: one scenario, and what must hold in it."""
 
+import contextlib
 import datetime
 import logging
 import shutil
 import traceback
+from unittest import mock
 
 from cinder.tests.functional.solidfire_template_cache import base
 from cinder.tests.functional.solidfire_template_cache import direct_transport
@@ -23,8 +25,11 @@ from cinder.tests.unit.volume.drivers.solidfire_template_cache import (
     fixtures as cache_fixtures)
 from cinder import utils
 from cinder.volume.drivers import solidfire
+from cinder.volume.drivers.solidfire_template_cache.clones import slot_queue
+from cinder.volume.drivers.solidfire_template_cache.element import errors
 from cinder.volume.drivers.solidfire_template_cache.element import \
     reachability
+from cinder.volume.drivers.solidfire_template_cache.image import metadata
 from cinder.volume.drivers.solidfire_template_cache.templates import model
 
 
@@ -245,6 +250,37 @@ class ScenarioTestCase(base.FunctionalTestCase):
             for volume_id in self.transport.deleted:
                 found.pop(volume_id, None)
         return sorted(found.items() - self.leftovers_before)
+
+
+def make_replicas(service, image):
+    """Let a queue of five requests make replicas, in this thread.
+
+    :param service: the :class:`service.CacheService` of a host
+    :returns: an ExitStack, which keeps the template's clone slots in use
+        until it is closed, provided that there is a replica
+    """
+    image, busy = metadata.from_metadata(image), contextlib.ExitStack()
+    clones, slots = service.scheduler, []
+    queue = clones._queue
+    with contextlib.suppress(errors.ElementError), busy, (
+            contextlib.ExitStack()) as waiting, mock.patch.object(
+                queue, '_make_replica', slots.append):
+        source_set = service.replicas.source_set(
+            image, service.provider.find(image))
+        tickets = [stack.enter_context(queue.ticket(source_set))
+                   for stack in [busy] * 2 + [waiting] * 3]
+        for ticket in tickets[:2] * 3:
+            with contextlib.suppress(slot_queue.QueueTimeout,
+                                     slot_queue.SourcesGone):
+                queue.wait(ticket, service.cluster.clock.monotonic() + 2)
+            while slots:
+                clones._make_replica(slots.pop())
+        waiting.close()
+        while slots:
+            clones._make_replica(slots.pop())
+        if len(tickets[0].group.source_ids) > 1:
+            return busy.pop_all()
+    return busy
 
 
 def is_filling(volume):

@@ -21,6 +21,7 @@ from cinder.tests.element_simulator import local_attach
 from cinder.volume.drivers.solidfire_template_cache.clones import scheduler
 from cinder.volume.drivers.solidfire_template_cache.element import client
 from cinder.volume.drivers.solidfire_template_cache.templates import filler
+from cinder.volume.drivers.solidfire_template_cache.templates import replicas
 from cinder.volume.drivers.solidfire_template_cache.templates import store
 
 DOWNLOAD = 'download'
@@ -36,6 +37,7 @@ BEFORE = {
     'detach': (local_attach.SolidFireDriver, '_detach_volume'),
     'publish': (store.TemplateStore, 'publish'),
     'clone': (scheduler.CloneScheduler, 'clone'),
+    'replicated': (replicas.TemplateSources, 'refresh'),
 }
 AFTER = {
     'created': (store.TemplateStore, 'create'),
@@ -44,11 +46,15 @@ AFTER = {
     'published': (store.TemplateStore, 'publish'),
     'cloning': (client.ElementClient, 'clone_volume'),
     'cloned': (scheduler.CloneScheduler, 'clone'),
+    'replicating': (store.TemplateStore, 'start_replica'),
 }
 NAMES = (DOWNLOAD, CONVERT, *BEFORE, *AFTER)
 
 FILE_ONLY = ('verify', CONVERT, 'converted')
 """Stages that a raw image does not reach, which needs no temporary file."""
+
+REPLICA_ONLY = ('replicating', 'replicated')
+"""Stages that only a queue of requests reaches."""
 
 
 class Stages(object):

@@ -23,6 +23,7 @@ import sys
 import threading
 import time
 
+import ddt
 from eventlet import patcher
 from oslo_utils import units
 
@@ -30,6 +31,7 @@ from cinder.image import image_utils
 from cinder.tests.functional.solidfire_template_cache import base
 from cinder.volume.drivers.solidfire_template_cache import clock
 from cinder.volume.drivers.solidfire_template_cache import locks
+from cinder.volume.drivers.solidfire_template_cache.templates import replicas
 
 # Seconds after which a test hangs.
 TIMEOUT = 60
@@ -107,11 +109,18 @@ class ConcurrencyTestCase(base.FunctionalTestCase):
             self.assertIs(True, cloned)
             self.assert_volume(volume, model_update, data)
 
-    def assert_clean(self, templates=1):
+    def assert_clean(self, templates=1, replicas=0):
         """Check that nothing is left, and that no warning was logged."""
         self.assertEqual([], self.log.warnings)
-        self.assert_no_leftovers()
-        self.assertEqual(templates, len(self.templates()))
+        self.assert_no_leftovers(replicas)
+        self.assertEqual(templates,
+                         len(self.templates()) - len(self.copies()))
+
+    def assert_clones(self, count):
+        """Check how many clones were made, besides the replicas."""
+        self.assertEqual(count + len(self.copies()), len([
+            call for call in self.sim.calls
+            if call.method == 'CloneVolume' and call.effect]))
 
     def count_clones(self):
         """Return a list that gets how many clones of one volume run."""
@@ -138,8 +147,8 @@ class FirstRequestsTestCase(ConcurrencyTestCase):
         self.assert_cloned(outcomes)
         self.assertEqual([self.image['id']], self.images.downloads)
         self.assertEqual(1, self.sim.calls.count('CreateVolume'))
-        self.assertEqual(32, self.sim.calls.count('CloneVolume'))
-        self.assert_clean()
+        self.assert_clones(32)
+        self.assert_clean(replicas=15)
 
     def test_first_requests_of_four_images_do_not_wait_for_each_other(self):
         data = [b'image %d ' % number * 5000 for number in range(4)]
@@ -182,7 +191,7 @@ class HitsTestCase(ConcurrencyTestCase):
         self.assertEqual([], [call for call in self.sim.calls
                               if call.method == 'CloneVolume' and
                               not call.ok])
-        self.assert_clean()
+        self.assert_clean(replicas=15)
 
     def test_hits_during_a_refill(self):
         new = self.images.replace(self.image['id'], NEW_DATA)
@@ -221,9 +230,111 @@ class HitsTestCase(ConcurrencyTestCase):
         self.assert_clean()
 
 
+@ddt.ddt
+class StormsTestCase(ConcurrencyTestCase):
+    """Four nodes, which run 32 clones of 16 templates at a time."""
+
+    MANNER = 'refuse'
+
+    def new_cluster(self, **arguments):
+        return super().new_cluster(nodes=4, clone_limit_manner=self.MANNER,
+                                   **arguments)
+
+    def expire_replicas(self):
+        """Let housekeeping remove all replicas."""
+        self.mock_object(replicas, 'IDLE_SECONDS', 0)
+        self.run_housekeeping()
+        self.assert_clean(templates=len({
+            volume.name for volume in self.templates()}))
+
+    def test_storm_on_an_image_that_is_not_cached(self):
+        self.assert_cloned(self.together(*self.requests(64)))
+        self.assertEqual([self.image['id']], self.images.downloads)
+        self.assertEqual(1, self.sim.calls.count('CreateVolume'))
+        self.assert_clones(64)
+        self.assertGreater(len(self.copies()), 2)
+        self.assert_clean(replicas=15)
+        self.assertGreater(len({
+            self.sim.cluster.node_of(volume)
+            for volume in self.templates()}), 1)
+        self.sim.cluster.jobs.seconds = 0
+        self.sim.reset_calls()
+        self.assert_cloned(self.together(self.request()))
+        self.assertEqual(['CloneVolume', 'GetAsyncResult', 'ListVolumes'],
+                         self.sim.calls.methods)
+        self.expire_replicas()
+
+    def test_requests_that_need_no_replica(self):
+        for _i in range(3):
+            self.assert_cloned(self.together(self.request()))
+        self.assert_cloned(self.together(*self.requests(2)))
+        self.assert_clean()
+        driver = self.new_driver(sf_template_max_replicas=0)
+        self.assert_cloned(self.together(*self.requests(12, driver=driver)))
+        self.assert_clean()
+
+    @ddt.data({'sf_template_max_replicas': 2}, {'sf_template_max_count': 3},
+              {'sf_template_max_gib': 3})
+    def test_storm_within_the_limits(self, options):
+        self.driver = self.new_driver(**options)
+        self.assert_cloned(self.together(*self.requests(24)))
+        self.assertGreater(len(self.copies()), 0)
+        self.assert_clean(replicas=2)
+
+    def test_image_is_updated_while_replicas_are_made(self):
+        self.clone(self.image)
+        update = []
+
+        def replace():
+            update.append(self.images.replace(self.image['id'], NEW_DATA))
+
+        self.sim.faults.add(method='CloneVolume', action=replace,
+                            match={'access': 'readOnly'})
+        storm = Threads(self.requests(24))
+        while not update:
+            self.assertFalse(storm.wait(0.01))
+        self.assert_cloned(self.together(*self.requests(24, update[0])),
+                           NEW_DATA)
+        self.assertTrue(storm.wait())
+        self.assert_cloned(storm.outcomes)
+        self.assertEqual(2, len(self.images.downloads))
+        self.expire_replicas()
+        template, = self.templates()
+        self.assertEqual(NEW_DATA, self.read_volume(template.volume_id,
+                                                    len(NEW_DATA)))
+
+    def test_replicas_are_evicted_during_a_storm(self):
+        for maker in None, 'a', 'b', 'c':
+            self.plant(self.image, DATA, replica_maker=maker)
+        self.driver = self.new_driver(sf_template_max_count=4)
+        other, filled = self.other_host(), []
+
+        def fill():
+            image = self.images.add(NEW_DATA)
+            filled.append(self.request(image, driver=other)())
+
+        # The other host evicts what a clone is just about to be made of. Of
+        # few clones, not all templates are in use.
+        for count in 16, 3:
+            self.log.clear()
+            self.sim.faults.add(method='CloneVolume', action=fill, skip=2)
+            self.assert_cloned(self.together(*self.requests(count)))
+            self.assertLessEqual(len(self.templates()), 4)
+        self.assertEqual(2, len(filled))
+        self.assert_cloned(filled[1:], NEW_DATA)
+        self.assertNotIn(self.image['id'], self.images.downloads)
+        self.expire_replicas()
+
+
+class QueuedStormsTestCase(StormsTestCase):
+    """The cluster queues clones instead of refusing them."""
+
+    MANNER = 'queue'
+
+
 class NativeThreadsTestCase(base.FunctionalTestCase):
 
-    CLASSES = (FirstRequestsTestCase, HitsTestCase)
+    CLASSES = (FirstRequestsTestCase, HitsTestCase, StormsTestCase)
 
     def test_all_with_native_threads(self):
         command = [sys.executable, '-m', 'unittest']

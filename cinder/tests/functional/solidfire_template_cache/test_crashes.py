@@ -17,6 +17,7 @@ it, where the process is killed (SIGKILL). With ``TEMPLATE_CACHE_SOAK`` in the
 environment all points of all tests are tried, each with all that can follow.
 """
 
+import itertools
 from unittest import mock
 
 import ddt
@@ -26,6 +27,7 @@ from cinder.tests.functional.solidfire_template_cache import crashes
 from cinder.tests.functional.solidfire_template_cache import processes
 from cinder.tests.functional.solidfire_template_cache import stages
 from cinder.volume.drivers.solidfire_template_cache.templates import model
+from cinder.volume.drivers.solidfire_template_cache.templates import replicas
 
 
 class FirstRequestTestCase(crashes.CrashTestCase):
@@ -82,7 +84,8 @@ class RefillTestCase(Refill):
 
     def test_refill_killed_at_stage(self):
         self.kill_at([crashes.AtStage(name) for name in stages.NAMES
-                      if name not in stages.FILE_ONLY])
+                      if name not in stages.FILE_ONLY +
+                      stages.REPLICA_ONLY])
         self.assertNotEqual(set(), self.shortened)
 
 
@@ -93,8 +96,8 @@ class ConvertedRefillTestCase(Refill):
 
     def test_refill_killed_at_stage(self):
         self.kill_at([crashes.AtStage(name) for name in (
-            stages.NAMES if crashes.SOAK else
-            (stages.DOWNLOAD, *stages.FILE_ONLY))])
+            set(stages.NAMES) - set(stages.REPLICA_ONLY) if crashes.SOAK
+            else (stages.DOWNLOAD, *stages.FILE_ONLY))])
         self.assertNotEqual(set(), self.shortened)
 
 
@@ -114,6 +117,51 @@ class AccessGroupTestCase(Refill):
         self.assertEqual([], [group for group in groups.values()
                               if group.volume_ids])
         groups.clear()
+
+
+@ddt.ddt
+class StormTestCase(Hit):
+    """Many requests at once: the template is cloned into a replica."""
+
+    REQUESTS = 8
+
+    def act(self):
+        self.storm = {uuidutils.generate_uuid()
+                      for _number in range(self.REQUESTS)}
+        known = len(self.services.volume_statuses())
+        self.sim.faults.add(
+            method='CloneVolume', times=2, match={'access': 'readWrite'},
+            action=lambda: self.services.wait_until(
+                lambda: len(self.services.volume_statuses()) ==
+                known + self.REQUESTS, 'all requests'),
+            # Until they wait in the queue, too.
+            delay=1)
+        replies = [self.mortal.create(self.image, volume_id)
+                   for volume_id in self.storm]
+        self.volume_id = None
+        return replies[0]
+
+    def check_end(self):
+        # What was in use when the host died is seen idle twice.
+        self.mortal.call('stats')
+        self.mortal.call('advance', seconds=replicas.IDLE_SECONDS)
+        super().check_end()
+
+    @ddt.data(*itertools.product(stages.REPLICA_ONLY, (False, True)))
+    @ddt.unpack
+    def test_storm_killed(self, stage, updated):
+        self.prepare()
+        crashes.AtStage(stage).kill(self)
+        self.sim.faults.clear()
+        self.await_clones()
+        self.restart()
+        if updated:
+            self.image = self.replace_image(self.image)
+        for host, volume_id in zip(
+                itertools.cycle([self.other, self.mortal]), self.storm):
+            self.assert_created(host.create(
+                self.image, volume_id, age=crashes.AGE).wait())
+        self.check_end()
 
 
 class Leftovers(Hit):

@@ -52,7 +52,10 @@ class ElementClientTestCase(test.TestCase):
         element.list_account_volumes(account_id)
         element.find_volume(source.id)
         element.next_active_volume(source.id)
-        element.get_clones_per_volume()
+        element.get_clone_limits()
+        element.count_nodes()
+        self.assertEqual({source.id}, set(
+            element.list_volume_nodes([source.id])))
         element.get_default_qos()
         self.assertNotEqual((None, None), element.get_block_space())
         element.cancel_clone(started.clone_id)

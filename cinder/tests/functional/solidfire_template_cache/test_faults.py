@@ -36,12 +36,14 @@ from oslo_utils import units
 
 from cinder.tests.functional.solidfire_template_cache import direct_transport
 from cinder.tests.functional.solidfire_template_cache import fault_kinds
+from cinder.tests.functional.solidfire_template_cache import scenario
 from cinder.tests.functional.solidfire_template_cache import scenarios
 from cinder.tests.unit import test
 from cinder.volume.drivers.solidfire_template_cache.element import client
 from cinder.volume.drivers.solidfire_template_cache.element import errors
 from cinder.volume.drivers.solidfire_template_cache.element import retry
 from cinder.volume.drivers.solidfire_template_cache.element import transport
+from cinder.volume.drivers.solidfire_template_cache.templates import replicas
 
 SOAK_MINUTES = float(os.environ.get('TEMPLATE_CACHE_SOAK') or 0)
 ONE_SEED = os.environ.get('TEMPLATE_CACHE_SEED')
@@ -187,6 +189,93 @@ class HousekeepingTestCase(Calls, Kinds, Methods, ExternalChanges,
 
 class RescheduledTestCase(Calls, Kinds, ExternalChanges,
                           scenarios.Rescheduled):
+    pass
+
+
+class OnlyReplica(scenarios.ColdHit):
+    """Of the template only a replica is left, which serves as well."""
+
+    def plant(self, image, data):
+        return super().plant(image, data, replica_maker='another')
+
+
+class Storm(scenarios.WarmHit):
+    """A queue of requests makes a replica, of which the next one is cloned.
+
+    Calls fail while it is made, which no request may suffer from.
+    """
+
+    MIN_CALLS = 9
+    OPTIONS = {'sf_template_max_replicas': 2, 'sf_template_max_count': 4}
+    FROM_REPLICA = True
+
+    def request(self, image, volume):
+        with scenario.make_replicas(self.service(), image):
+            self.calls_of_storm = len(self.sim.calls)
+            self.sim.cluster.advance()
+            self.assertLessEqual(len(self.templates()), 3)
+            self.restore()
+            self.end_storm(image)
+            result = super().request(image, volume)
+        self.last_source = [
+            call.params['volumeID'] for call in self.sim.calls
+            if call.method == 'CloneVolume'][-1]
+        return result
+
+    def end_storm(self, image):
+        """Do what comes between the storm and the next request."""
+
+    def good_run(self):
+        methods = super().good_run()
+        template, = self.templates()
+        self.assertEqual(self.FROM_REPLICA,
+                         template.volume_id != self.last_source)
+        return methods[:self.calls_of_storm]
+
+    def survives(self, fault, method):
+        return True
+
+    def leftovers(self, volume=None):
+        # Templates are left to housekeeping, and to the last check.
+        ours = {item.volume_id for item in self.templates()
+                if not scenario.is_filling(item)}
+        return [item for item in super().leftovers(volume)
+                if item[0] not in ours]
+
+    def check_next_requests(self, image):
+        """Check that housekeeping leaves the template alone."""
+        self.check_success_of(image, self.new_volume(**self.VOLUME))
+        for _round in range(2):
+            self.run_housekeeping()
+            self.clock.advance(replicas.IDLE_SECONDS)
+        super().check_next_requests(image)
+
+
+class UpdatedStorm(Storm):
+    """The image is updated while it is cloned; a template is filled."""
+
+    DOWNLOADS = 1
+    KEEPS_TEMPLATE = False
+    FROM_REPLICA = False
+
+    def end_storm(self, image):
+        self.data = self.NEW_DATA
+        image.update(self.images.replace(image['id'], self.data))
+
+
+class OnlyReplicaTestCase(Calls, OnlyReplica):
+    pass
+
+
+class StormTestCase(Calls, Methods, ExternalChanges, Storm):
+    METHODS = ('GetClusterVersionInfo', 'ListVolumeStats')
+
+    def test_each_replica_that_is_stored_otherwise(self):
+        self.run_cases(self.each_method(fault_kinds.STORED,
+                                        ['CloneVolume']))
+
+
+class UpdatedStormTestCase(Calls, UpdatedStorm):
     pass
 
 

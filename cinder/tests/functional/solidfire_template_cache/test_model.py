@@ -60,8 +60,9 @@ COMPARED_BYTES = 48 * units.Ki
 
 MAX_ATTRIBUTE_BYTES = 1000
 
-MAX_TEMPLATES = 2
-MAX_GIB = 3
+MAX_TEMPLATES = 3
+MAX_GIB = 4
+MAX_REPLICAS = 2
 IDLE_DAYS = 1
 """Limits of the templates in the template_model."""
 
@@ -141,7 +142,8 @@ class Rules(object):
         # Superseded ones are left to housekeeping; and so are second ones
         # where locks end at a host, or a host has a removed account cached.
         version = volume.name, data['image_updated_at'], data['image_hash']
-        if version in seen and self.shared and not self.account_removed:
+        if version in seen and self.shared and not (
+                self.account_removed or base.is_replica(volume)):
             return 'a second template'
         seen.add(version)
         return None
@@ -152,8 +154,12 @@ class Rules(object):
         for volume in self._test.templates():
             if volume.volume_id in self.foreign:
                 continue
-            if self._is_good(volume) and volume.name not in good:
-                good.add(volume.name)
+            data = volume.attributes.get(template_model.ATTRIBUTE) or {}
+            held = volume.name, data.get('image_hash')
+            if self._is_good(volume) and (
+                    volume.name not in {name for name, _hash in good} or
+                    held in good and base.is_replica(volume)):
+                good.add(held)
             elif self.shared or not self._is_filling(volume):
                 found.append(volume)
         return found
@@ -209,6 +215,9 @@ class Rules(object):
         self._cluster.advance()
         self._check_names()
         self._test.assertEqual([], self._wrong_sources)
+        for count in collections.Counter(
+                volume.name for volume in self._test.copies()).values():
+            self._test.assertLessEqual(count, MAX_REPLICAS)
         for request in requests:
             if request.done is not None:
                 self._check_volume(request)
@@ -314,6 +323,7 @@ class ModelTestCase(base.FunctionalTestCase):
         self.driver = self.new_driver(
             sf_volume_clone_timeout=60, sf_template_wait_timeout=30,
             sf_template_max_count=MAX_TEMPLATES,
+            sf_template_max_replicas=MAX_REPLICAS,
             sf_template_max_gib=MAX_GIB,
             sf_template_idle_days=IDLE_DAYS)
         self.mock_object(solidfire, 'time', mock.Mock(

@@ -70,6 +70,19 @@ template_cache_opts = [
              'limit; the cluster itself allows 2000 volumes in one '
              'account.'),
     cfg.IntOpt(
+        'sf_template_max_replicas',
+        default=32,
+        min=0,
+        help='Maximum number of replicas of one template volume. The cluster '
+             'runs few clones of one volume at a time, 2 by default. When '
+             'more volumes are requested from an image at a time, the driver '
+             'clones its template volume into replicas, which are cloned '
+             'too, as far as the requests are served sooner that way. '
+             'Replicas count for sf_template_max_count and '
+             'sf_template_max_gib but do not cause an eviction; they are '
+             'evicted first, and removed when they have not been used for 5 '
+             'minutes. Set to 0 to make no replicas.'),
+    cfg.IntOpt(
         'sf_template_max_gib',
         default=0,
         min=0,

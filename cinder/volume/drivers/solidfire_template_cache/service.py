@@ -46,6 +46,7 @@ from cinder.volume.drivers.solidfire_template_cache.templates import limits
 from cinder.volume.drivers.solidfire_template_cache.templates import model
 from cinder.volume.drivers.solidfire_template_cache.templates import provider
 from cinder.volume.drivers.solidfire_template_cache.templates import pruning
+from cinder.volume.drivers.solidfire_template_cache.templates import replicas
 from cinder.volume.drivers.solidfire_template_cache.templates import request
 from cinder.volume.drivers.solidfire_template_cache.templates import store
 from cinder.volume.drivers.solidfire_template_cache.templates import usage
@@ -89,11 +90,13 @@ class CacheService(object):
                                             attachments)
         self.provider = provider.TemplateProvider(cluster, self.store,
                                                   self.filler, pruner)
+        self.replicas = replicas.Replicas(
+            cluster, self.store, capacity, self.provider, self.scheduler)
         self.accounts = accounts.TenantAccounts(
             cluster.client, backend.max_volumes_per_account, cluster.clock)
         self.cache = cache.TemplateCache(
-            cluster, self.provider, self.scheduler, self.accounts, backend,
-            uses)
+            cluster, self.provider, self.scheduler, self.replicas,
+            self.accounts, backend, uses)
         self.housekeeper = housekeeping.Housekeeper(
             cluster, self.store, self.scheduler, pruner, capacity, allowed,
             uses, sessions)
@@ -129,8 +132,8 @@ class CacheService(object):
                  '%(template)s of image %(image)s (%(outcome)s), completed '
                  'in %(seconds).1f s.',
                  {'volume': volume['id'], 'image': verdict.image.id,
-                  'template': created.provided.template.volume_id,
-                  'outcome': created.provided.outcome.value,
+                  'template': created.template.volume_id,
+                  'outcome': created.outcome.value,
                   'seconds': watch.elapsed()})
         return created.model_update, True
 
@@ -209,6 +212,7 @@ class CacheServices(object):
         LOG.info('SolidFire template cache %(version)s is on: cluster '
                  '%(cluster)s, template account %(account)s, at most '
                  '%(count)s templates and %(gib)s GiB (0 is no limit), '
+                 'at most %(replicas)s replicas of each, '
                  'expiry after %(days)s days, %(free)s percent of free '
                  'space, waits of %(wait)s s, coordination backend '
                  '%(locks)s.',
@@ -217,6 +221,7 @@ class CacheServices(object):
                   'account': account_name,
                   'count': conf.sf_template_max_count,
                   'gib': conf.sf_template_max_gib,
+                  'replicas': conf.sf_template_max_replicas,
                   'days': conf.sf_template_idle_days,
                   'free': conf.sf_template_min_free_percent,
                   'wait': conf.sf_template_wait_timeout,

@@ -15,12 +15,15 @@
 import threading
 from typing import Any
 from typing import Callable
+from typing import Hashable
 from typing import MutableMapping
+from typing import Optional
 
 import cachetools
 from oslo_log import log as logging
 
 from cinder.volume.drivers.solidfire_template_cache import clock as clock_mod
+from cinder.volume.drivers.solidfire_template_cache.clones import slots
 from cinder.volume.drivers.solidfire_template_cache.element import client
 from cinder.volume.drivers.solidfire_template_cache.element import errors
 
@@ -30,9 +33,8 @@ LOG = logging.getLogger(__name__)
 # the cluster, after this many seconds.
 _CACHE_SECONDS = 600
 
-# cloneJobsPerVolumeMax of Element 12. A cluster that allows fewer refuses
-# the surplus with a retryable error.
-_DEFAULT_CLONES_PER_VOLUME = 2
+# A shorter list of nodes is not complete (nodesPerClusterCountMin).
+_MIN_NODES = 3
 
 
 class ClusterInfo(object):
@@ -49,11 +51,39 @@ class ClusterInfo(object):
         self._cached: MutableMapping[str, Any] = cachetools.TTLCache(
             8, _CACHE_SECONDS, timer=clock.monotonic)
 
-    def clones_per_volume(self) -> int:
-        """Return how many clones of one volume may run at the same time."""
-        return self._get('clones per volume',
-                         self._client.get_clones_per_volume,
-                         _DEFAULT_CLONES_PER_VOLUME)
+    def clone_limits(self) -> slots.Limits:
+        """Return how many clones may run, without the number of nodes.
+
+        A cluster that allows fewer than the defaults refuses the surplus
+        with a retryable error.
+        """
+        default = slots.Limits()
+
+        def fetch() -> slots.Limits:
+            per_volume, per_node = self._client.get_clone_limits()
+            return slots.Limits(per_volume, per_node or default.per_node)
+
+        return self._get('clone limits', fetch, default)
+
+    def nodes(self) -> Optional[int]:
+        """Return the number of storage nodes; None when unknown."""
+        count = self._get('number of nodes', self._client.count_nodes, 0)
+        return count if count >= _MIN_NODES else None
+
+    def volume_nodes(self, volume_ids: list[int]
+                     ) -> Optional[dict[int, Hashable]]:
+        """Return the nodes of some volumes; None if it does not tell."""
+        with self._lock:
+            if self._cached.get('no volume nodes'):
+                return None
+        try:
+            return self._client.list_volume_nodes(volume_ids)
+        except errors.ElementError as exc:
+            LOG.debug('The cluster does not tell the nodes of volumes: %s',
+                      exc)
+            with self._lock:
+                self._cached['no volume nodes'] = True
+            return None
 
     def default_qos(self) -> dict[str, int]:
         """Return the QoS of volumes that are created without any.

@@ -10,40 +10,30 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Clones of templates: started in order of arrival, and confirmed.
 
-The cluster runs few clones of one volume at a time. Requests of this
-process queue for these slots; other hosts compete for the same slots, so the
-cluster may still refuse a clone, and then the head of the queue retries.
-"""
+"""Clones of templates: queued, started in order of arrival, and confirmed."""
 
-import contextlib
-import functools
-import random
-from typing import Any
-from typing import Callable
+import threading
+from typing import Optional
 
 from oslo_log import log as logging
 
 from cinder.i18n import _
+from cinder.volume.drivers.solidfire_template_cache.clones import cloner
 from cinder.volume.drivers.solidfire_template_cache.clones import cluster_info
-from cinder.volume.drivers.solidfire_template_cache.clones import fair_queue
+from cinder.volume.drivers.solidfire_template_cache.clones import dispatch
 from cinder.volume.drivers.solidfire_template_cache.clones import late_clones
 from cinder.volume.drivers.solidfire_template_cache.clones import monitor
+from cinder.volume.drivers.solidfire_template_cache.clones import slot_queue
+from cinder.volume.drivers.solidfire_template_cache.clones import sources
 from cinder.volume.drivers.solidfire_template_cache.clones import spec
 from cinder.volume.drivers.solidfire_template_cache import cluster as cl
 from cinder.volume.drivers.solidfire_template_cache.element import errors
 from cinder.volume.drivers.solidfire_template_cache.element import models
-from cinder.volume.drivers.solidfire_template_cache.element import retry
 from cinder.volume.drivers.solidfire_template_cache import exceptions
+from cinder.volume.drivers.solidfire_template_cache import log_utils
 
 LOG = logging.getLogger(__name__)
-
-# Seconds between two tries for a slot that other hosts hold.
-_MIN_BACK_OFF, _MAX_BACK_OFF, _BACK_OFF_GROWTH = 0.5, 5.0, 1.6
-
-# Seconds to wait for the end of a cancelled clone.
-_ABANDON_SECONDS = 60
 
 
 class CloneScheduler(object):
@@ -58,24 +48,23 @@ class CloneScheduler(object):
         self._client = cluster.client
         self._clock = cluster.clock
         self._timeout = cluster.conf.sf_volume_clone_timeout
-        self._info = info
         self._monitor = monitor.CloneMonitor(cluster)
+        self._cloner = cloner.Cloner(cluster, info, self._monitor)
         self._late = late_clones.LateClones(cluster, self._monitor)
-        self._limiter = fair_queue.FairLimiter(info.clones_per_volume,
-                                               cluster.clock)
+        self._queue = slot_queue.SlotQueue(
+            cluster, info, self._monitor, self._start_replica_thread)
 
-    def clone(self, source_id: int, source_size: int,
-              wanted: spec.CloneSpec) -> models.Volume:
-        """Make a clone and wait until it is done.
+    def clone(self, source_set: sources.SourceSet,
+              wanted: spec.CloneSpec) -> tuple[models.Volume, int]:
+        """Make a clone of whichever source has a slot, and wait for it.
 
         When it returns, the clone is the only volume of its name. When it
         raises, whatever was made has been removed; the notes of the error
         name what could not be removed.
 
-        :param source_id: volumeID of the template
-        :param source_size: bytes of the template
-        :returns: the volume as the cluster lists it
-        :raises errors.NotFound: the template, or the account, is gone
+        :returns: the volume as the cluster lists it, and the volumeID of its
+            source
+        :raises errors.NotFound: all sources, or the account, are gone
         :raises errors.LimitExceeded: the account is full
         :raises exceptions.CloneTimeout: no slot became free, or the clone
             was not done, in time
@@ -85,21 +74,20 @@ class CloneScheduler(object):
             not what was requested
         :raises errors.ElementError: a call failed
         """
-        deadline = self._clock.monotonic() + self._timeout
-        try:
-            with self._limiter.ticket(source_id, deadline) as ticket:
-                started = self._start(ticket, source_id, source_size, wanted,
-                                      deadline)
+        with self._queue.ticket(source_set) as ticket:
+            slot, started = self._start(ticket, wanted)
+            source_id = slot.source.id
+            try:
                 with self._monitor.in_flight(started.volume.id):
-                    ticket.mark_started()
-                    self._wait(source_id, started, wanted)
-        except fair_queue.QueueTimeout as exc:
-            raise self._timeout_error(
-                source_id, _('no clone slot became free')) from exc
-        # Its slot is free again for the next clone.
-        volume = self._finish(source_id, started, wanted)
+                    self._queue.accepted(slot, started.volume.id)
+                    self._cloner.wait(source_set.key, source_id, started,
+                                      wanted)
+            finally:
+                # For the next clone.
+                self._queue.ended(slot)
+        volume = self._cloner.finish(source_id, started, wanted)
         self._late.note_created(volume, source_id)
-        return volume
+        return volume, source_id
 
     def note_fallback(self, name: str) -> None:
         """Remember a volume that will be created from an image download."""
@@ -119,197 +107,105 @@ class CloneScheduler(object):
         """
         return source_id in self.sources()
 
-    def sources(self) -> set[Any]:
+    def sources(self) -> set[int]:
         """Return the ids of volumes being cloned, or about to be here.
 
         :raises errors.ElementError: a call failed
         """
-        return self._limiter.keys() | self._client.list_clone_sources()
+        return self._queue.source_ids() | self._client.list_clone_sources()
 
-    def _start(self, ticket: fair_queue.Ticket, source_id: int,
-               source_size: int, wanted: spec.CloneSpec,
-               deadline: float) -> models.StartedClone:
-        """Start the clone as soon as the cluster has a slot for it."""
-        start = functools.partial(
-            self._client.clone_volume, source_id, wanted.name,
-            wanted.account_id, wanted.enable_512e, wanted.attributes,
-            wanted.size if wanted.size != source_size else None)
-        back_off = _MIN_BACK_OFF
+    def replicas_coming(self) -> int:
+        """Return how many replicas this process is making."""
+        return self._queue.replicas_coming()
+
+    def _start(self, ticket: dispatch.Ticket, wanted: spec.CloneSpec
+               ) -> tuple[dispatch.Slot, models.StartedClone]:
+        """Start the clone as soon as there is a slot for it."""
+        deadline = self._clock.monotonic() + self._timeout
+        refusal: Optional[str] = None
+        gone = errors.NotFound('CloneVolume', 'xVolumeIDDoesNotExist',
+                               'no template of the image is left')
+        sizes = {source.id: source.size
+                 for source in ticket.group.source_set.sources}
         while True:
             try:
-                return retry.retry_unless_done(
-                    start,
-                    lambda error: self._reconcile(source_id, wanted, error),
-                    self._clock)
+                slot = self._queue.wait(ticket, deadline)
+            except slot_queue.QueueTimeout as exc:
+                raise exceptions.CloneTimeout(
+                    template=min(ticket.group.source_ids, default=None),
+                    seconds=self._timeout,
+                    reason=refusal or _('no clone slot became free')
+                ) from exc
+            except slot_queue.SourcesGone:
+                raise gone
+            source_id = slot.source.id
+            try:
+                return slot, self._cloner.start(
+                    source_id, sizes.get(source_id, 0), wanted)
             except errors.Throttled as exc:
-                left = deadline - self._clock.monotonic()
-                if left <= 0:
-                    raise self._timeout_error(source_id, exc.reason) from exc
-                ticket.back_off(min(left, back_off * random.uniform(0.5, 1)))
-                back_off = min(back_off * _BACK_OFF_GROWTH, _MAX_BACK_OFF)
+                refusal = exc.reason
+                self._queue.refused(slot, exc)
+            except errors.NotFound as exc:
+                if exc.name not in errors.VOLUME_GONE:
+                    raise
+                gone = exc
+                ticket.group.source_set.forget(source_id)
+                self._queue.source_is_gone(slot)
 
-    def _reconcile(self, source_id: int, wanted: spec.CloneSpec,
-                   error: errors.ElementError) -> None:
-        """Remove what a failed CloneVolume may have started."""
-        try:
-            # No other request waits longer for a definite refusal.
-            if not isinstance(error, (errors.NotFound,
-                                      errors.LimitExceeded)):
-                self._monitor.wait_for_foreign_clones(source_id)
-        finally:
-            # Even if it is unknown what runs: the clone may be done.
-            self._client.remove_volumes_named(wanted.name)
+    # Replicas
 
-    def _wait(self, source_id: int, started: models.StartedClone,
-              wanted: spec.CloneSpec) -> None:
-        try:
-            self._monitor.wait_for_job(source_id, started)
-        except Exception as exc:
-            self._abandon(source_id, started, wanted, exc)
-            raise
+    def _start_replica_thread(self, slot: dispatch.Slot) -> None:
+        threading.Thread(
+            target=self._make_replica, args=(slot,), daemon=True,
+            name='Replica of SolidFire volume %s' % slot.source.id).start()
 
-    def _finish(self, source_id: int, started: models.StartedClone,
-                wanted: spec.CloneSpec) -> models.Volume:
-        try:
-            volume = self._confirm(source_id, started, wanted)
-            self._set_qos(volume, wanted)
-        except exceptions.CloneSuperseded:
-            raise
-        except Exception as exc:
-            self._abandon(source_id, started, wanted, exc)
-            raise
-        return volume
+    def _make_replica(self, slot: dispatch.Slot) -> None:
+        """Make a replica, and look for it; never raises.
 
-    def _confirm(self, source_id: int, started: models.StartedClone,
-                 wanted: spec.CloneSpec) -> models.Volume:
-        """Make sure that the clone is whole and alone has its name.
-
-        Other volumes of the name are of attempts to create the same volume,
-        on any host. Volume ids only grow, so the one with the highest id is
-        of the latest attempt, and all attempts agree on which one stays.
+        Nothing has to be undone: a replica that was made although its reply
+        was lost is found like any other.
         """
-        volume_id = started.volume.id
-        found = self._monitor.wait_until_listed(wanted.name, volume_id)
-        later = [volume.id for volume in found
-                 if volume.id > volume_id and volume.status != 'deleted']
-        listed = any(volume.id == volume_id for volume in found)
-        if later and (listed or self._is_consistent(source_id, started,
-                                                    wanted)):
-            error = exceptions.CloneSuperseded(template=source_id,
-                                               other=max(later))
-            if listed:
-                self._remove_superseded(volume_id, error)
-            raise error
-        clone = self._check(source_id, volume_id, wanted, found)
-        for volume in found:
-            if volume.id != volume_id:
-                LOG.info('Removing SolidFire volume %(volume)s, which an '
-                         'earlier attempt to create %(name)s has left.',
-                         {'volume': volume.id, 'name': wanted.name})
-                self._client.remove_volume(volume.id)
-        return clone
-
-    def _remove_superseded(self, volume_id: int,
-                           error: exceptions.CloneSuperseded) -> None:
-        """Remove the clone by its id alone; the other one must stay."""
+        source_set, source_id = slot.group.source_set, slot.source.id
         try:
-            self._client.remove_volume(volume_id)
-        except errors.ElementError as failure:
-            error.add_note('SolidFire volume %s may be left: %s'
-                           % (volume_id, failure))
-
-    @staticmethod
-    def _is_consistent(source_id: int, started: models.StartedClone,
-                       wanted: spec.CloneSpec) -> bool:
-        """Return whether the volumeID in a CloneVolume reply can be right."""
-        volume = started.volume
-        return (volume.name == wanted.name and volume.iqn_matches_id and
-                volume.id != source_id)
-
-    @staticmethod
-    def _check(source_id: int, volume_id: int, wanted: spec.CloneSpec,
-               found: list[models.Volume]) -> models.Volume:
-        """Return the clone out of a listing if it is what was requested."""
-        for volume in found:
-            if volume.id == volume_id:
-                break
-        else:
-            raise exceptions.CloneFailed(
-                template=source_id,
-                reason=_('volume %s was not found') % volume_id)
-        if not volume.active or (
-                volume.account_id, volume.size, volume.access) != (
-                wanted.account_id, wanted.size, 'readWrite'):
-            raise exceptions.CloneFailed(
-                template=source_id,
-                reason=_('volume %(id)s is %(status)s and %(access)s, has '
-                         '%(size)s bytes and is owned by account '
-                         '%(account)s') % {
-                    'id': volume.id, 'status': volume.status,
-                    'access': volume.access, 'size': volume.size,
-                    'account': volume.account_id})
-        return volume
-
-    def _set_qos(self, volume: models.Volume, wanted: spec.CloneSpec) -> None:
-        """Change the QoS, inherited from the template, where it differs."""
-        qos = dict(self._info.default_qos(), **wanted.qos)
-        if any(volume.qos.get(key) != value for key, value in qos.items()):
-            self._client.modify_volume(volume.id, qos=qos)
-
-    def _abandon(self, source_id: int, started: models.StartedClone,
-                 wanted: spec.CloneSpec, cause: Exception) -> None:
-        """Remove a clone, running or done, after an error."""
-        try:
-            self._cancel(started)
-            self._remove_when_done(
-                source_id, started.volume.id,
-                functools.partial(self._remove, source_id, started, wanted))
-        except errors.ElementError as failure:
-            cause.add_note('SolidFire volume %s, named %s, may be left: %s'
-                           % (started.volume.id, wanted.name, failure))
-
-    def _cancel(self, started: models.StartedClone) -> None:
-        if started.clone_id is None:
+            started = source_set.start_replica(source_id)
+        except errors.Throttled as exc:
+            self._queue.refused(slot, exc)
             return
-        try:
-            self._client.cancel_clone(started.clone_id)
-        except errors.ElementError as exc:
-            LOG.debug('Clone %(clone)s was not cancelled: %(error)s',
-                      {'clone': started.clone_id, 'error': exc})
-
-    def _remove_when_done(self, source_id: int, volume_id: int,
-                          remove: Callable[[], None]) -> None:
-        polls = self._monitor.running_clones([source_id], _ABANDON_SECONDS)
-        while True:
-            try:
-                running = next(polls)
-            except errors.ElementError:
-                # It is unknown whether the clone is running; it may be done.
-                remove()
-                raise
-            if volume_id not in running:
-                # It can be removed now, or it will never exist.
-                remove()
-                return
-            with contextlib.suppress(errors.ElementError):
-                # Clusters may refuse to delete a clone in progress.
-                remove()
-
-    def _remove(self, source_id: int, started: models.StartedClone,
-                wanted: spec.CloneSpec) -> None:
-        """Remove the volume that a CloneVolume reply has named.
-
-        A reply that contradicts itself or the request may have the id of
-        another volume; then the name tells which volumes to remove.
-        """
-        volume_id = started.volume.id
-        if self._is_consistent(source_id, started, wanted) or volume_id in [
-                found.id for found in self._client.list_volumes(wanted.name)]:
-            self._client.remove_volume(volume_id)
+        except errors.NotFound as exc:
+            LOG.debug('SolidFire volume %(volume)s was not cloned into a '
+                      'replica: %(error)s',
+                      {'volume': source_id, 'error': exc})
+            source_set.forget(source_id)
+            self._queue.source_is_gone(slot)
+            return
+        except Exception as exc:
+            failure = exc
         else:
-            self._client.remove_volumes_named(wanted.name)
+            self._wait_for_replica(slot, started)
+            return
+        if self._queue.no_replica(slot):
+            LOG.info('No replica of template volume %(volume)s was made: '
+                     '%(reason)s',
+                     {'volume': source_id,
+                      'reason': log_utils.format_error(failure)})
 
-    def _timeout_error(self, source_id: int,
-                       reason: str) -> exceptions.CloneTimeout:
-        return exceptions.CloneTimeout(template=source_id, reason=reason,
-                                       seconds=self._timeout)
+    def _wait_for_replica(self, slot: dispatch.Slot,
+                          started: models.StartedClone) -> None:
+        try:
+            with self._monitor.in_flight(started.volume.id):
+                self._queue.accepted(slot, started.volume.id)
+                self._monitor.wait_for_job(slot.group.source_set.key,
+                                           slot.source.id, started)
+        except Exception as exc:
+            LOG.info('Replica %(replica)s of template volume %(volume)s was '
+                     'not completed: %(reason)s',
+                     {'replica': started.volume.id,
+                      'volume': slot.source.id,
+                      'reason': log_utils.format_error(exc)})
+        finally:
+            self._queue.ended(slot)
+        try:
+            self._queue.refresh(slot.group)
+        except Exception as exc:
+            LOG.debug('The templates of the image were not listed: %s',
+                      log_utils.format_error(exc))

@@ -20,6 +20,7 @@ unless a docstring names another.
 from typing import Any
 from typing import Callable
 from typing import Dict
+from typing import Hashable
 from typing import Iterable
 from typing import List
 from typing import Optional
@@ -48,9 +49,11 @@ _VERSIONS = {
     'GetAccountByName': '1.0',
     'GetAsyncResult': '1.0',
     'GetClusterCapacity': '1.0',
+    'GetClusterVersionInfo': '1.0',
     'GetDefaultQoS': '1.0',
     'GetLimits': '1.0',
     'ListSyncJobs': '1.0',
+    'ListVolumeStats': '7.0',
     'ListVolumes': '8.0',
     'ModifyVolume': '1.0',
     'PurgeDeletedVolume': '1.0',
@@ -210,16 +213,18 @@ class ElementClient(object):
 
     def clone_volume(self, source_id: int, name: str, account_id: int,
                      enable_512e: bool, attributes: Dict[str, Any],
-                     new_size: Optional[int] = None) -> models.StartedClone:
+                     new_size: Optional[int] = None,
+                     access: str = 'readWrite') -> models.StartedClone:
         """Start a clone; see :func:`retry.retry_unless_done`.
 
         :param new_size: bytes, or None for the size of the source
+        :param access: ``readWrite`` or ``readOnly``
         :raises errors.Throttled: too many clones are running
         :raises errors.LimitExceeded: the account is full
         :raises errors.NotFound: the source or the account does not exist
         """
         params = {'volumeID': source_id, 'name': name,
-                  'newAccountID': account_id, 'access': 'readWrite',
+                  'newAccountID': account_id, 'access': access,
                   'enable512e': enable_512e, 'attributes': attributes}
         if new_size is not None:
             params['newSize'] = new_size
@@ -240,29 +245,63 @@ class ElementClient(object):
         """Stop a running clone."""
         self._call('CancelClone', {'cloneID': clone_id})
 
+    def list_clones(self) -> List[models.RunningClone]:
+        """Return all clones that run on the cluster.
+
+        ListVolumes does not list what they will become as long as they run
+        (NetApp Trident, issue 1008).
+        """
+        def read(reply: Dict[str, Any]) -> List[models.RunningClone]:
+            clones = [models.RunningClone.read(job)
+                      for job in models.read_list(reply['syncJobs'])
+                      if isinstance(job, dict) and job.get('type') == 'clone']
+            return [clone for clone in clones if clone is not None]
+
+        return self._call('ListSyncJobs', {}, read)
+
     def list_running_clones(self, *source_ids: int) -> Set[int]:
         """Return the ids of the volumes that running clones will become.
-
-        ListVolumes does not list them as long as the clones run (NetApp
-        Trident, issue 1008).
 
         :param source_ids: only the clones of these volumes; without any,
             all clones
         """
-        return self._list_clones(
-            'dstVolumeID', lambda job: (
-                not source_ids or job.get('srcVolumeID') in source_ids))
+        return {clone.volume_id for clone in self.list_clones()
+                if not source_ids or clone.source_id in source_ids}
 
     def list_clone_sources(self) -> Set[int]:
         """Return the ids of the volumes that are being cloned."""
-        return self._list_clones('srcVolumeID', lambda job: True)
+        return {clone.source_id for clone in self.list_clones()}
+
+    def list_volume_nodes(self, volume_ids: Iterable[int]
+                          ) -> Dict[int, Hashable]:
+        """Return which service holds the metadata of some volumes.
+
+        There is about one on each node.
+
+        :returns: by volumeID; without the volumes of which the cluster does
+            not tell it
+        """
+        return self._call(
+            'ListVolumeStats', {'volumeIDs': sorted(volume_ids)},
+            lambda reply: models.read_primaries(reply['volumeStats']))
 
     # The cluster
 
-    def get_clones_per_volume(self) -> int:
-        """Return how many clones of one volume may run at the same time."""
-        return self._call('GetLimits', {}, lambda reply: models.read_limit(
-            reply['cloneJobsPerVolumeMax']))
+    def get_clone_limits(self) -> Tuple[int, Optional[int]]:
+        """Return how many clones of one volume, and on one node, may run.
+
+        The latter is None on clusters that do not tell it.
+        """
+        return self._call('GetLimits', {}, lambda reply: (
+            models.read_limit(reply['cloneJobsPerVolumeMax']),
+            models.read_limit(reply['cloneJobsPerNodeMax'])
+            if reply.get('cloneJobsPerNodeMax') is not None else None))
+
+    def count_nodes(self) -> int:
+        """Return the number of storage nodes."""
+        return self._call(
+            'GetClusterVersionInfo', {},
+            lambda reply: len(models.read_list(reply['clusterVersionInfo'])))
 
     def get_default_qos(self) -> Dict[str, int]:
         """Return the limits of volumes that are created without their own.
@@ -287,14 +326,6 @@ class ElementClient(object):
         return self._call('ListVolumes', params, lambda reply: [
             models.Volume.read(item)
             for item in models.read_list(reply['volumes'])])
-
-    def _list_clones(self, member: str,
-                     is_wanted: Callable[[Dict[str, Any]], bool]) -> Set[int]:
-        """Return one member of each running clone that is wanted."""
-        return self._call('ListSyncJobs', {}, lambda reply: {
-            job.get(member) for job in models.read_list(reply['syncJobs'])
-            if isinstance(job, dict) and job.get('type') == 'clone' and
-            is_wanted(job)})
 
     def _call(self, method: str, params: Dict[str, Any],
               read: Optional[_Reader] = None) -> Any:

@@ -96,6 +96,9 @@ TLS_ERROR = 'TLSError'
 VOLUME_GONE = frozenset(('xVolumeIDDoesNotExist', 'xVolumeDoesNotExist'))
 """Names that say that the volume of the call does not exist."""
 
+NODE_BUSY = frozenset(('xMaxClonesPerNodeExceeded',))
+"""Names that say that the node of a volume has all the work it may."""
+
 ACCOUNT_GONE = frozenset(('xUnknownAccount', 'xAccountIDDoesNotExist'))
 """Names that say that the account of the call does not exist."""
 

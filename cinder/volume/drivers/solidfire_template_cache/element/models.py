@@ -21,6 +21,7 @@ the cache relies.
 import dataclasses
 from typing import Any
 from typing import Dict
+from typing import Hashable
 from typing import List
 from typing import Optional
 
@@ -177,6 +178,69 @@ class StartedClone(object):
                                   volumeID=data['volumeID']))
         return cls(volume=volume, handle=_read_integer(data['asyncHandle']),
                    clone_id=clone_id if isinstance(clone_id, int) else None)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunningClone(object):
+    """A clone that runs on the cluster (ListSyncJobs), of any client."""
+
+    source_id: int
+    volume_id: int
+    """Of the volume that it will become."""
+    node: Optional[Hashable] = None
+    """The node that clones; None when the cluster does not tell."""
+    remaining: Optional[float] = None
+    """Seconds until its end, as estimated; None when unknown."""
+    half_done: bool = True
+
+    @classmethod
+    def read(cls, data: Dict[str, Any]) -> Optional['RunningClone']:
+        """Read a job; None for one without its volumes."""
+        source_id = _read_optional_id(data.get('srcVolumeID'))
+        volume_id = _read_optional_id(data.get('dstVolumeID'))
+        if source_id is None or volume_id is None:
+            return None
+        percent = _read_number(data.get('percentComplete'))
+        return cls(source_id=source_id, volume_id=volume_id,
+                   node=_read_optional_id(data.get('nodeID')),
+                   remaining=_read_remaining(data, percent),
+                   half_done=percent is None or percent >= 50)
+
+
+def _read_optional_id(value: Any) -> Optional[int]:
+    """Return an id; None for anything else."""
+    return value if isinstance(value, int) and (
+        not isinstance(value, bool)) else None
+
+
+def _read_remaining(data: Dict[str, Any],
+                    percent: Optional[float]) -> Optional[float]:
+    """Return the seconds until a job ends, from whatever tells them."""
+    remaining = _read_number(data.get('remainingTime'))
+    if remaining:
+        return remaining
+    elapsed = _read_number(data.get('elapsedTime'))
+    if elapsed and percent:
+        return elapsed * max(100 - percent, 0) / percent
+    return None
+
+
+def _read_number(value: Any) -> Optional[float]:
+    """Return a number from 0 to a day of seconds; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if 0 <= value <= 86400 else None
+
+
+def read_primaries(stats: Any) -> Dict[int, Hashable]:
+    """Return the primary metadata service by volumeID (ListVolumeStats)."""
+    found: Dict[int, Hashable] = {}
+    for item in read_list(stats):
+        hosts = _read_object(_read_object(item).get('metadataHosts'))
+        primary = hosts.get('primary')
+        if isinstance(primary, int) and not isinstance(primary, bool):
+            found[_read_positive(item['volumeID'])] = primary
+    return found
 
 
 @dataclasses.dataclass(frozen=True)

@@ -30,6 +30,7 @@ from cinder.volume.drivers.solidfire_template_cache import log_utils
 from cinder.volume.drivers.solidfire_template_cache import stock
 from cinder.volume.drivers.solidfire_template_cache.templates import model
 from cinder.volume.drivers.solidfire_template_cache.templates import provider
+from cinder.volume.drivers.solidfire_template_cache.templates import replicas
 from cinder.volume.drivers.solidfire_template_cache.templates import request
 from cinder.volume.drivers.solidfire_template_cache.templates import usage
 
@@ -46,7 +47,17 @@ class Created(object):
 
     model_update: dict[str, Any]
     """What Cinder records of the volume."""
+    template: model.Template
+    """What it is a clone of."""
+    outcome: provider.Outcome
+
+
+@dataclasses.dataclass(frozen=True)
+class _Cloned(object):
+    account: models.Account
     provided: provider.Provided
+    source: model.Template
+    volume: models.Volume
 
 
 class TemplateCache(object):
@@ -55,6 +66,7 @@ class TemplateCache(object):
     :param cluster: the cluster
     :param templates: provides templates
     :param clones: clones them
+    :param copies: replicas of them
     :param tenants: the accounts that own the clones
     :param backend: what the stock driver does for a volume
     :param uses: when templates were last used
@@ -63,12 +75,14 @@ class TemplateCache(object):
     def __init__(self, cluster: cl.Cluster,
                  templates: provider.TemplateProvider,
                  clones: scheduler.CloneScheduler,
+                 copies: replicas.Replicas,
                  tenants: accounts.TenantAccounts,
                  backend: stock.StockBackend,
                  uses: usage.UsageTracker) -> None:
         self._cluster = cluster
         self._provider = templates
         self._clones = clones
+        self._replicas = copies
         self._accounts = tenants
         self._backend = backend
         self._usage = uses
@@ -80,18 +94,19 @@ class TemplateCache(object):
             error's notes do not name
         """
         try:
-            account, provided, volume = self._clone(req)
-            self._usage.note(provided.template)
+            cloned = self._clone(req)
+            for template in {cloned.provided.template, cloned.source}:
+                self._usage.note(template)
             model_update = self._backend.finalize(
-                req.context, self._cluster.id, req.volume, account, volume,
-                provided.template.signature_verified)
-            return Created(model_update, provided)
+                req.context, self._cluster.id, req.volume, cloned.account,
+                cloned.volume, cloned.source.signature_verified)
+            return Created(model_update, cloned.source,
+                           cloned.provided.outcome)
         except Exception as exc:
             self._remove_leftovers(req, exc)
             raise
 
-    def _clone(self, req: request.Request
-               ) -> tuple[models.Account, provider.Provided, models.Volume]:
+    def _clone(self, req: request.Request) -> '_Cloned':
         """Clone the image's template into the project's account."""
         account_name = self._backend.account_name(req.volume['project_id'])
         full: Optional[models.Account] = None
@@ -101,9 +116,13 @@ class TemplateCache(object):
             template = provided.template
             wanted = self._backend.clone_spec(req.volume, account)
             self._check_fits(template, wanted)
+            source_set = self._replicas.source_set(req.image, [
+                each for each in provided.templates
+                if each.fits(wanted.size)])
             try:
-                return account, provided, self._clones.clone(
-                    template.volume_id, template.size, wanted)
+                volume, source_id = self._clones.clone(source_set, wanted)
+                return _Cloned(account, provided,
+                               self._replicas.template(source_id), volume)
             except errors.LimitExceeded as exc:
                 # Other hosts use the account too; the next one is tried once.
                 if exc.method != 'CloneVolume':
@@ -118,10 +137,11 @@ class TemplateCache(object):
                 full = account
                 self._log_retry(req, exc)
             except (errors.NotFound, exceptions.CloneFailed) as exc:
-                if attempt == _MAX_ATTEMPTS or not self._is_gone(template,
-                                                                 exc):
+                gone = self._find_gone(provided, exc)
+                if attempt == _MAX_ATTEMPTS or not gone:
                     raise
-                self._provider.forget(template)
+                for each in gone:
+                    self._provider.forget(each)
                 self._accounts.forget(account_name)
                 self._log_retry(req, exc)
         raise AssertionError('unreachable')
@@ -134,21 +154,27 @@ class TemplateCache(object):
                 reason=_('template volume %s does not fit the volume')
                 % template.volume_id)
 
-    def _is_gone(self, template: model.Template, exc: Exception) -> bool:
-        """Return whether the template or the account of a clone is gone.
+    def _find_gone(self, provided: provider.Provided,
+                   exc: Exception) -> list[model.Template]:
+        """Return the templates that a failed clone shows to be gone.
 
-        Either may have been removed while the template was being cloned.
+        They, or the account of the clone, may have been removed meanwhile.
         """
         if isinstance(exc, errors.NotFound):
-            return exc.method == 'CloneVolume'
+            return (list(provided.templates)
+                    if exc.method == 'CloneVolume' else [])
         if isinstance(exc, (exceptions.CloneTimeout,
                             exceptions.CloneSuperseded)):
-            return False
+            return []
+        source_id = exc.kwargs['template']  # type: ignore[attr-defined]
         try:
-            return self._cluster.client.find_volume(
-                template.volume_id) is None
-        except errors.ElementError:
-            return False
+            if self._cluster.client.find_volume(source_id) is None:
+                return [self._replicas.template(source_id)]
+        except errors.ElementError as failure:
+            LOG.debug('It is unknown whether template volume %(volume)s '
+                      'exists: %(error)s',
+                      {'volume': source_id, 'error': failure})
+        return []
 
     def _remove_leftovers(self, req: request.Request,
                           exc: Exception) -> None:

@@ -14,6 +14,7 @@
 
 import contextlib
 import itertools
+import sys
 from typing import Iterable
 from typing import Iterator
 from typing import Optional
@@ -107,6 +108,28 @@ class CapacityManager(object):
             raise _limit_reached(size, _('other fills held the capacity lock '
                                          'for %s seconds') % _RESERVE_SECONDS)
 
+    # For a replica
+
+    def check_replica(self, size: int, coming: int) -> int:
+        """Raise if there can be no further replica now.
+
+        No template is evicted for one.
+
+        :param size: bytes of the volume
+        :param coming: replicas that are being made, this one included
+        :returns: how many more there can be beside these
+        :raises exceptions.CapacityLimitReached: the limits do not allow it
+        """
+        self._check_free_space(size)
+        if not self._limits.limit_templates:
+            return sys.maxsize
+        kept = [each for each in self._store.find_all()[0] if each.active]
+        room = self._limits.room(kept, size) - coming
+        if room < 0:
+            raise _limit_reached(size, _('%s templates are kept already')
+                                 % len(kept))
+        return room
+
     # For housekeeping
 
     def shrink(self, kept: list[model.Template], deadline: float) -> None:
@@ -116,7 +139,7 @@ class CapacityManager(object):
         :param deadline: by the clock's ``monotonic``; no eviction begins
             after it
         """
-        for template in sorted(kept, key=self._usage.last_used):
+        for template in self._in_order(kept):
             if (self._limits.within_limits(kept) or
                     self._cluster.clock.monotonic() >= deadline):
                 return
@@ -194,8 +217,7 @@ class CapacityManager(object):
         left = list(kept)
         victims: list[model.Template] = []
         busy = stuck | self._clones.sources()
-        for template in sorted(kept, key=lambda each: (
-                each.image.id != own_image, self._usage.last_used(each))):
+        for template in self._in_order(kept, own_image):
             if self._limits.within_limits(left, more, more_bytes):
                 return victims
             if template.ready and template.volume_id not in busy:
@@ -204,6 +226,19 @@ class CapacityManager(object):
         if self._limits.within_limits(left, more, more_bytes):
             return victims
         return []
+
+    def _in_order(self, kept: list[model.Template],
+                  own_image: Optional[str] = None) -> list[model.Template]:
+        """Return templates in the order in which they are evicted.
+
+        Those that a fill is going to replace come first, then replicas,
+        then what was used least recently.
+        """
+        spare = {each.volume_id for _image_id, group in by_image(kept)
+                 for each in model.spare(group)}
+        return sorted(kept, key=lambda each: (
+            each.image.id != own_image, each.volume_id not in spare,
+            self._usage.last_used(each)))
 
     def _evict_one(self, template: model.Template,
                    own_image: Optional[str] = None) -> bool:

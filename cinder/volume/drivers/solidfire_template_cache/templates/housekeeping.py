@@ -37,6 +37,7 @@ from cinder.volume.drivers.solidfire_template_cache.templates import eviction
 from cinder.volume.drivers.solidfire_template_cache.templates import limits
 from cinder.volume.drivers.solidfire_template_cache.templates import model
 from cinder.volume.drivers.solidfire_template_cache.templates import pruning
+from cinder.volume.drivers.solidfire_template_cache.templates import replicas
 from cinder.volume.drivers.solidfire_template_cache.templates import store
 from cinder.volume.drivers.solidfire_template_cache.templates import usage
 
@@ -75,6 +76,7 @@ class Housekeeper(object):
         self._limits = allowed
         self._usage = uses
         self._sessions = sessions
+        self._replica_use = replicas.ReplicaUse(cluster, clones)
         # The image that the last run ended with.
         self._last_image = ''
         # Ids of foreign volumes that were reported and still exist.
@@ -145,11 +147,21 @@ class Housekeeper(object):
         if len(group) != 1 or not group[0].ready:
             left = self._pruner.prune_image(image_id)
             group = group if left is None else left
+            group = self._prune_replicas(group)
         kept = []
         for template in group:
             if not (self._has_expired(template) and self._expire(template)):
                 kept.append(self._record_use(template))
         return kept
+
+    def _prune_replicas(self, group: list[model.Template]
+                        ) -> list[model.Template]:
+        """Remove replicas that are not needed; return the rest."""
+        reason = _('replica, not cloned for %s seconds'
+                   ) % replicas.IDLE_SECONDS
+        removed = [each for each in self._replica_use.idle(model.spare(group))
+                   if self._pruner.try_remove(each, reason)]
+        return [each for each in group if each not in removed]
 
     def _has_expired(self, template: model.Template) -> bool:
         return template.ready and self._limits.has_expired(

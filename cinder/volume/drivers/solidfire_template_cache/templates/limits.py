@@ -17,6 +17,7 @@ Decides only; does no I/O.
 
 import dataclasses
 import datetime
+import sys
 from typing import Collection
 from typing import Optional
 
@@ -59,6 +60,20 @@ class Limits(object):
         size = sum(each.size for each in templates) + more_bytes
         return ((not self.max_templates or count <= self.max_templates) and
                 (not self.max_bytes or size <= self.max_bytes))
+
+    def room(self, templates: Collection[model.Template], size: int) -> int:
+        """Return how many more templates of a size are allowed.
+
+        :param size: bytes of each as a volume
+        :returns: 0 if there are too many already
+        """
+        count = sys.maxsize
+        if self.max_templates:
+            count = self.max_templates - len(templates)
+        if self.max_bytes:
+            used = sum(each.size for each in templates)
+            count = min(count, (self.max_bytes - used) // size)
+        return max(count, 0)
 
     def has_expired(self, last_used: Optional[datetime.datetime],
                     now: datetime.datetime) -> bool:

@@ -74,6 +74,8 @@ class Template(object):
     :ivar signature_verified: None when the signature was not checked
     :ivar lock_domain: scope of the lock under which it was filled, see
         :func:`locks.lock_scope_id`
+    :ivar replica_maker: the process that cloned it from another template;
+        None for a template that was filled
     """
 
     volume_id: int
@@ -88,6 +90,7 @@ class Template(object):
     last_used: Optional[datetime.datetime]
     signature_verified: Optional[bool]
     lock_domain: Optional[str] = None
+    replica_maker: Optional[str] = None
 
     @property
     def ready(self) -> bool:
@@ -139,7 +142,7 @@ class Template(object):
         part of them.
         """
         content = self.image.content
-        return {ATTRIBUTE: {
+        record = {
             'schema': SCHEMA,
             'state': self.state.value,
             'image_id': self.image.id,
@@ -154,20 +157,24 @@ class Template(object):
             'filled_at': _format_time(self.filled_at),
             'last_used': _format_time(self.last_used),
             'lock_domain': self.lock_domain,
-        }}
+        }
+        if self.replica_maker is not None:
+            record['replica_maker'] = self.replica_maker
+        return {ATTRIBUTE: record}
 
 
 # Which template is used
 
 
 def choose(found: Iterable[Template], image: metadata.Image,
-           signature_wanted: bool) -> Optional[Template]:
-    """Return the template to clone for a request.
+           signature_wanted: bool) -> list[Template]:
+    """Return the templates that a request may be cloned from.
 
     :param found: templates of one image
     :param image: the image as the request knows it
     :param signature_wanted: whether its signature must have been checked
-    :returns: None when there is none that holds the data of the request
+    :returns: those that hold the data of the request, in an order on which
+        all hosts agree
     :raises exceptions.StaleRequest: the image has newer data by now
     """
     newer = None
@@ -180,13 +187,13 @@ def choose(found: Iterable[Template], image: metadata.Image,
             matching.append(template)
         elif match is Match.NEWER:
             newer = template
-    if matching:
-        return max(matching, key=_preference)
-    if newer:
+    if newer and not matching:
         raise exceptions.StaleRequest(
             known=image.updated_at.isoformat(),
             template=newer.image.updated_at.isoformat())
-    return None
+    matching.sort(key=_preference, reverse=True)
+    # Whether a volume can hold it is checked for the first one.
+    return [each for each in matching if each.size == matching[0].size]
 
 
 def newest(found: Iterable[Template],
@@ -213,11 +220,34 @@ def superseded(found: Iterable[Template],
                keeper: Template) -> list[Template]:
     """Return the ready templates that another one of the image supersedes.
 
-    Never a newer one, which another host has just filled.
+    Never a newer one, which another host has just filled, nor a replica.
     """
     return [each for each in found
             if each.ready and each.volume_id != keeper.volume_id and
-            each.image.updated_at <= keeper.image.updated_at]
+            each.image.updated_at <= keeper.image.updated_at and
+            not _is_replica_of(each, keeper)]
+
+
+def replicas(found: Iterable[Template], keeper: Template) -> list[Template]:
+    """Return the replicas of a template, the one made last first."""
+    return sorted((each for each in found
+                   if each.ready and each.volume_id != keeper.volume_id and
+                   _is_replica_of(each, keeper)),
+                  key=lambda each: -each.volume_id)
+
+
+def spare(found: list[Template]) -> list[Template]:
+    """Return the replicas of an image without which it can be cloned."""
+    keeper = newest(found, signature_wanted=False)
+    return replicas(found, keeper) if keeper else []
+
+
+def _is_replica_of(template: Template, keeper: Template) -> bool:
+    """Return whether a template is a replica with the data of another."""
+    if template.replica_maker is None or not template.usable:
+        return False
+    same = _same_content(template.image, keeper.image)
+    return same is True or template.image == keeper.image
 
 
 def _same_content(one: metadata.Image,
@@ -268,6 +298,20 @@ def refreshed(template: Template, image: metadata.Image,
 def used(template: Template, now: datetime.datetime) -> Template:
     """Return the same template with the record of a use."""
     return dataclasses.replace(template, last_used=_in_seconds(now))
+
+
+def replica(template: Template, fill_id: str, host: str, maker: str,
+            now: datetime.datetime) -> Template:
+    """Return a replica of a template that is about to be cloned from it.
+
+    It is ready from the beginning: the cluster lists a clone when it is
+    whole.
+
+    :param maker: identifies the process
+    """
+    return dataclasses.replace(
+        used(template, now), fill_id=fill_id, filled_by=host_mark(host),
+        filled_at=_in_seconds(now), replica_maker=maker)
 
 
 # Names and records on the cluster
@@ -328,6 +372,7 @@ def from_volume(volume: models.Volume,
         return None
     verified = data.get('signature_verified')
     lock_domain = data.get('lock_domain')
+    maker = data.get('replica_maker')
     return Template(
         volume_id=volume.id, size=volume.size, active=volume.active,
         read_only=volume.access == 'readOnly', state=state, image=image,
@@ -335,7 +380,8 @@ def from_volume(volume: models.Volume,
         filled_at=metadata.read_time(data.get('filled_at')),
         last_used=metadata.read_time(data.get('last_used')),
         signature_verified=verified if isinstance(verified, bool) else None,
-        lock_domain=lock_domain if isinstance(lock_domain, str) else None)
+        lock_domain=lock_domain if isinstance(lock_domain, str) else None,
+        replica_maker=maker if isinstance(maker, str) else None)
 
 
 def _read_image(data: dict[str, Any]) -> metadata.Image:

@@ -19,6 +19,7 @@ that fails because of it corrects it.
 import dataclasses
 import enum
 import threading
+from typing import Iterable
 from typing import Optional
 
 import cachetools
@@ -43,6 +44,9 @@ LOG = logging.getLogger(__name__)
 
 _MAX_CACHED = 4096
 
+# Look-ups on the cluster at the same time.
+_MAX_LOOKUPS = 16
+
 
 class Outcome(enum.Enum):
     """How a request came by its template; the value is logged."""
@@ -54,10 +58,16 @@ class Outcome(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Provided(object):
-    """A template that holds the image as the request knows it."""
+    """The templates that hold the image as the request knows it."""
 
-    template: model.Template
+    templates: tuple[model.Template, ...]
+    """The template, and its replicas as far as they are known."""
     outcome: Outcome
+
+    @property
+    def template(self) -> model.Template:
+        """The template itself."""
+        return self.templates[0]
 
 
 class TemplateProvider(object):
@@ -80,9 +90,12 @@ class TemplateProvider(object):
         # Guards the cache, and is notified when a wait for a fill may end.
         self._changed = threading.Condition()
         self._cached: cachetools.LRUCache = cachetools.LRUCache(_MAX_CACHED)
+        # Requests for one image that begin at the same time look it up once.
+        self._lookup_locks = [threading.Lock() for _i in range(_MAX_LOOKUPS)]
+        self._lookups: cachetools.LRUCache = cachetools.LRUCache(_MAX_CACHED)
 
     def get_or_fill(self, req: request.Request) -> Provided:
-        """Return a ready template of the request's image.
+        """Return the ready templates of the request's image.
 
         :raises exceptions.TemplateCacheError: there is none, and none can be
             filled for this request
@@ -90,44 +103,79 @@ class TemplateProvider(object):
         :raises Exception: whatever Cinder's image download raises
         """
         provided = self._get(req.image) or self._fill_single_flight(req)
+        refreshed = self._refresh(provided.template, req.image)
         return dataclasses.replace(
-            provided, template=self._refresh(provided.template, req.image))
+            provided, templates=(refreshed,) + provided.templates[1:])
+
+    def find(self, image: metadata.Image) -> tuple[model.Template, ...]:
+        """Return what the cluster has for an image, and cache it.
+
+        :returns: none if the image has newer data by now
+        :raises element.errors.ElementError: a call failed
+        """
+        try:
+            return self._choose(self._store.find(image.id), image)
+        except exceptions.StaleRequest:
+            return ()
 
     def forget(self, template: model.Template) -> None:
         """Drop a template from the cache: its clone failed."""
+        image_id = template.image.id
         with self._changed:
-            if self._cached.get(template.image.id) == template:
-                del self._cached[template.image.id]
+            left = tuple(each for each in self._cached.get(image_id, ())
+                         if each.volume_id != template.volume_id)
+            if left:
+                self._cached[image_id] = left
+            else:
+                self._cached.pop(image_id, None)
 
     # Getting
 
     def _get(self, image: metadata.Image) -> Optional[Provided]:
-        template = self._get_cached(image) or self._choose(
-            self._store.find(image.id), image)
-        return Provided(template, Outcome.HIT) if template else None
+        templates = self._get_cached(image) or self._look_up(image)
+        return Provided(templates, Outcome.HIT) if templates else None
 
-    def _get_cached(self, image: metadata.Image) -> Optional[model.Template]:
+    def _get_cached(self, image: metadata.Image
+                    ) -> tuple[model.Template, ...]:
         with self._changed:
-            template = self._cached.get(image.id)
-        return self._choose([template], image) if template else None
+            templates = self._cached.get(image.id, ())
+        return self._choose(templates, image)
 
-    def _choose(self, found: list[model.Template],
-                image: metadata.Image) -> Optional[model.Template]:
-        """Choose the template to clone, and cache it.
+    def _look_up(self, image: metadata.Image) -> tuple[model.Template, ...]:
+        before = self._lookups_of(image)
+        with self._lookup_locks[hash(image.id) % _MAX_LOOKUPS]:
+            lookups = self._lookups_of(image)
+            if lookups != before:
+                # Another request has just done so. If it found none, the
+                # request that fills the template looks again.
+                return self._get_cached(image)
+            found = self._choose(self._store.find(image.id), image)
+            with self._changed:
+                self._lookups[image.id] = lookups + 1
+            return found
+
+    def _lookups_of(self, image: metadata.Image) -> int:
+        with self._changed:
+            return self._lookups.get(image.id, 0)
+
+    def _choose(self, found: Iterable[model.Template],
+                image: metadata.Image) -> tuple[model.Template, ...]:
+        """Choose the templates to clone, and cache them.
 
         :raises exceptions.StaleRequest: the image has newer data by now
         """
-        template = model.choose(found, image, signatures.wanted())
-        if template:
-            self._cache(template)
-        return template
+        templates = tuple(model.choose(found, image, signatures.wanted()))
+        if templates:
+            self._cache(templates)
+        return templates
 
-    def _cache(self, template: model.Template) -> None:
+    def _cache(self, templates: tuple[model.Template, ...]) -> None:
+        image_id = templates[0].image.id
         with self._changed:
             # Hits come here too; requests that wait for a fill need not be
             # woken by them.
-            if self._cached.get(template.image.id) != template:
-                self._cached[template.image.id] = template
+            if self._cached.get(image_id) != templates:
+                self._cached[image_id] = templates
                 self._changed.notify_all()
 
     # Filling
@@ -138,7 +186,7 @@ class TemplateProvider(object):
         watch = self._failures.watch(image)
         watch.check()
 
-        def filled_elsewhere() -> Optional[model.Template]:
+        def filled_elsewhere() -> tuple[model.Template, ...]:
             watch.check()
             return self._get_cached(image)
 
@@ -149,9 +197,9 @@ class TemplateProvider(object):
                     self._cluster.conf.sf_template_wait_timeout,
                     'a template of image %s for volume %s' % (
                         image.id, req.volume['id']),
-                    filled_elsewhere, self._changed) as template:
-                if template:
-                    return Provided(template, Outcome.WAITED)
+                    filled_elsewhere, self._changed) as templates:
+                if templates:
+                    return Provided(templates, Outcome.WAITED)
                 return self._fill_locked(req, watch)
         except locks.LockTimeout:
             raise exceptions.FillWaitTimeout(
@@ -161,12 +209,12 @@ class TemplateProvider(object):
                      watch: fill_failures.FailureWatch) -> Provided:
         """Look again and fill, with the lock of the image held."""
         image = req.image
-        template = self._get_cached(image)
-        if template is None:
+        templates = self._get_cached(image)
+        if not templates:
             found = self._store.find(image.id)
-            template = self._choose(found, image)
-        if template:
-            return Provided(template, Outcome.WAITED)
+            templates = self._choose(found, image)
+        if templates:
+            return Provided(templates, Outcome.WAITED)
         watch.check()
         self._pruner.prune_unfinished(found)
         filled = self._fill(req)
@@ -182,8 +230,8 @@ class TemplateProvider(object):
             raise
 
     def _agree(self, filled: model.Template,
-               image: metadata.Image) -> model.Template:
-        """Return the template to clone now that one was filled.
+               image: metadata.Image) -> tuple[model.Template, ...]:
+        """Return the templates to clone now that one was filled.
 
         Two hosts that do not share a coordination backend may both have
         filled one: all of them agree on the same.
@@ -201,12 +249,12 @@ class TemplateProvider(object):
             # What was filled serves as well, and if it is gone again its
             # clone will fail and lead to another lookup.
             found.append(filled)
-        template = self._choose(found, image)
-        if template is None:
+        templates = self._choose(found, image)
+        if not templates:
             raise exceptions.StaleRequest(
                 known=image.updated_at.isoformat(),
                 template=filled.image.updated_at.isoformat())
-        return template
+        return templates
 
     def _refresh(self, template: model.Template,
                  image: metadata.Image) -> model.Template:
@@ -225,5 +273,8 @@ class TemplateProvider(object):
                      {'volume': template.volume_id,
                       'error': log_utils.format_error(exc)})
             return template
-        self._cache(refreshed)
+        with self._changed:
+            self._cached[image.id] = tuple(
+                refreshed if each.volume_id == refreshed.volume_id else each
+                for each in self._cached.get(image.id, (refreshed,)))
         return refreshed

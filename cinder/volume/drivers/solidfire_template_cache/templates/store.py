@@ -25,6 +25,7 @@ from typing import NoReturn
 from typing import Optional
 
 from oslo_log import log as logging
+from oslo_utils import uuidutils
 
 from cinder.i18n import _
 from cinder.volume.drivers.solidfire_template_cache import accounts
@@ -154,6 +155,22 @@ class TemplateStore(object):
         """
         return self._record(model.published(template, self._clock.now()),
                             access='readOnly')
+
+    def start_replica(self, template: model.Template, maker: str,
+                      enable_512e: bool) -> models.StartedClone:
+        """Start to clone a template into a further one.
+
+        It appears, ready and read-only, when the clone is done.
+
+        :param maker: identifies this process
+        :raises errors.Throttled: too many clones are running
+        """
+        planned = model.replica(template, uuidutils.generate_uuid(),
+                                self._host, maker, self._clock.now())
+        return self._client.clone_volume(
+            template.volume_id, model.name_for(template.image.id),
+            self.account().id, enable_512e, planned.attributes(),
+            access='readOnly')
 
     def discard_fill(self, planned: model.Template,
                      volume: Optional[models.Volume]) -> None:

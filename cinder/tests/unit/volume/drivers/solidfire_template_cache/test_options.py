@@ -27,6 +27,7 @@ DEFAULTS = {
     'sf_template_account_name': 'openstack-vtemplate',
     'sf_template_wait_timeout': 1800,
     'sf_template_max_count': 200,
+    'sf_template_max_replicas': 32,
     'sf_template_max_gib': 0,
     'sf_template_idle_days': 30,
     'sf_template_min_free_percent': 10,

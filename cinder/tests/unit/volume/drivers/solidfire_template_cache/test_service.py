@@ -73,8 +73,7 @@ class CacheServiceTestCase(ServiceTestCase):
     @ddt.data(*provider.Outcome)
     def test_clone_image_logs_its_outcome(self, outcome):
         self.service.cache.create.return_value = cache.Created(
-            {'provider_id': '1'},
-            provider.Provided(fixtures.template(), outcome))
+            {'provider_id': '1'}, fixtures.template(), outcome)
         self.assertEqual(({'provider_id': '1'}, True),
                          self.clone_image(fixtures.image_metadata()))
         req = self.service.cache.create.call_args.args[0]
@@ -158,8 +157,8 @@ class CacheServicesTestCase(ServiceTestCase):
         self.services.check_setup()
         self.assertEqual(1, len(self.log.about(
             service.VERSION, 'is on', 'cluster-1', 'account templates',
-            '200 templates', '0 GiB', '30 days', '10 percent', '1800 s',
-            'backend redis')))
+            '200 templates', '0 GiB', '32 replicas of each', '30 days',
+            '10 percent', '1800 s', 'backend redis')))
         self.assertNotIn('secret', self.log.text)
         self.assertEqual([], self.log.warnings)
 

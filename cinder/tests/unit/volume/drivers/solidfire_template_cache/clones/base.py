@@ -21,7 +21,8 @@ from oslo_utils import units
 from cinder.tests.unit import test
 from cinder.tests.unit.volume.drivers.solidfire_template_cache import fixtures
 from cinder.volume.drivers.solidfire_template_cache.clones import cluster_info
-from cinder.volume.drivers.solidfire_template_cache.clones import scheduler
+from cinder.volume.drivers.solidfire_template_cache.clones import slots
+from cinder.volume.drivers.solidfire_template_cache.clones import sources
 from cinder.volume.drivers.solidfire_template_cache.clones import spec
 from cinder.volume.drivers.solidfire_template_cache import cluster
 from cinder.volume.drivers.solidfire_template_cache.element import client
@@ -38,18 +39,58 @@ def api_error(name, method='CloneVolume', error_class=errors.ApiError):
     return error_class(method, name, 'reason of the test')
 
 
+class SourceSet(sources.SourceSet):
+    """Sources of 1 GiB; a test says what the cluster answers.
+
+    :ivar found: what there is at the next :meth:`refresh`
+    """
+
+    def __init__(self, *source_ids, key='image', max_replicas=0):
+        super().__init__(key, map(self.source, source_ids or (SOURCE_ID,)),
+                         max_replicas)
+        self.found = list(self.sources)
+        self.forget = mock.create_autospec(super().forget)
+        self.start_replica = mock.create_autospec(super().start_replica)
+
+    @staticmethod
+    def source(source_id, maker=None):
+        return sources.Source(source_id, units.Gi, maker)
+
+    def refresh(self):
+        return self.found
+
+    def forget(self, source_id):
+        """Replaced by a mock."""
+
+    def start_replica(self, source_id):
+        """Replaced by a mock."""
+
+
+def new_info(**limits):
+    """Return a replaced ClusterInfo; ``limits`` are members of Limits."""
+    info = mock.create_autospec(cluster_info.ClusterInfo, instance=True)
+    info.clone_limits.return_value = slots.Limits(**limits)
+    info.nodes.return_value = info.volume_nodes.return_value = None
+    info.default_qos.return_value = {}
+    return info
+
+
 class CloneTestCase(test.TestCase):
     """A replaced client; a volume's id is its job's handle and cloneID."""
 
+    CLOCK = fixtures.ManualClock
+
     def setUp(self):
         super().setUp()
-        self.clock = fixtures.ManualClock()
+        self.clock = self.CLOCK()
         self.clone_seconds = 0
+        self.tells_remaining = True
         self.volumes, self.jobs = {}, {}
         self._ids = itertools.count(101)
         self.client = mock.create_autospec(client.ElementClient, instance=True)
         for name in ('clone_volume', 'get_job', 'cancel_clone',
-                     'list_volumes', 'find_volume', 'list_running_clones',
+                     'list_volumes', 'find_volume', 'list_clones',
+                     'list_running_clones', 'list_clone_sources',
                      'remove_volume', 'remove_volumes_named'):
             getattr(self.client, name).side_effect = getattr(self, name)
         self.conf = mock.Mock(spec_set=['sf_volume_clone_timeout'],
@@ -57,6 +98,7 @@ class CloneTestCase(test.TestCase):
         self.cluster = cluster.Cluster(
             id='cluster', client=self.client, clock=self.clock, host='host',
             conf=self.conf)
+        self.info = new_info()
 
     def calls(self):
         return [call[0] for call in self.client.method_calls]
@@ -99,10 +141,20 @@ class CloneTestCase(test.TestCase):
         self._end_jobs()
         return self.volumes.get(volume_id)
 
-    def list_running_clones(self, *source_ids):
+    def list_clones(self):
         self._end_jobs()
-        return {volume_id for volume_id, job in self.jobs.items()
-                if job[0] in source_ids}
+        now = self.clock.monotonic()
+        return [models.RunningClone(
+            source_id, volume_id,
+            remaining=end - now if self.tells_remaining else None)
+            for volume_id, (source_id, end, _volume) in self.jobs.items()]
+
+    def list_running_clones(self, *source_ids):
+        return {clone.volume_id for clone in self.list_clones()
+                if clone.source_id in source_ids}
+
+    def list_clone_sources(self):
+        return {clone.source_id for clone in self.list_clones()}
 
     def remove_volume(self, volume_id):
         self._end_jobs()
@@ -118,26 +170,7 @@ class CloneTestCase(test.TestCase):
                 self.volumes[volume_id] = volume
                 del self.jobs[volume_id]
 
-
-class SchedulerTestCase(CloneTestCase):
-
-    def setUp(self):
-        super().setUp()
-        self.info = mock.create_autospec(cluster_info.ClusterInfo,
-                                         instance=True)
-        self.info.clones_per_volume.return_value = 2
-        self.info.default_qos.return_value = {}
-        self.scheduler = scheduler.CloneScheduler(self.cluster, self.info)
-
-    def clone(self, source_size=units.Gi, **changes):
-        return self.scheduler.clone(SOURCE_ID, source_size,
-                                    dataclasses.replace(SPEC, **changes))
-
-    def assert_fails(self, error_class, **changes):
-        """Return the error, of exactly that class."""
-        exc = self.assertRaises(error_class, self.clone, **changes)
-        self.assertIs(error_class, type(exc), repr(exc))
-        return exc
+    # What became of it
 
     def let_time_pass(self):
         """Let all clones end; return the ids of the volumes there are."""
@@ -148,7 +181,6 @@ class SchedulerTestCase(CloneTestCase):
     def assert_nothing_left(self, exc=None):
         self.assertEqual([], self.let_time_pass())
         self.assertEqual([], getattr(exc, '__notes__', []))
-        self.assertEqual(set(), self.scheduler._limiter.keys())
 
     def fail_once(self, error, carried_out, times=1):
         """Let CloneVolume fail, before or after it was carried out."""

@@ -15,9 +15,12 @@
 import threading
 from unittest import mock
 
+import ddt
+
 from cinder.tests.unit import test
 from cinder.tests.unit.volume.drivers.solidfire_template_cache import fixtures
 from cinder.volume.drivers.solidfire_template_cache.clones import cluster_info
+from cinder.volume.drivers.solidfire_template_cache.clones import slots
 from cinder.volume.drivers.solidfire_template_cache.element import client
 from cinder.volume.drivers.solidfire_template_cache.element import errors
 
@@ -28,46 +31,70 @@ ERRORS = (errors.ApiError('GetLimits', 'xNew', 'reason'),
           errors.UnexpectedReply('GetLimits', 'BadReply', 'reason'))
 
 
+@ddt.ddt
 class ClusterInfoTestCase(test.TestCase):
 
     def setUp(self):
         super().setUp()
         self.clock = fixtures.ManualClock()
         self.client = mock.create_autospec(client.ElementClient, instance=True)
-        self.client.get_clones_per_volume.return_value = 7
-        self.client.get_default_qos.return_value = QOS
         self.info = cluster_info.ClusterInfo(self.client, self.clock)
-        # By method: the client's method, its answer, and the default.
-        self.cases = (
-            (self.info.clones_per_volume, self.client.get_clones_per_volume,
-             7, 2),
-            (self.info.default_qos, self.client.get_default_qos, QOS, {}))
 
-    def test_get_is_cached_for_ten_minutes(self):
-        self.assertEqual([], self.client.method_calls)
-        for method, call, answer, default in self.cases:
-            # The default is kept no longer than an answer.
-            for error in ERRORS + (None,):
-                with self.subTest(error=error, call=call):
-                    call.reset_mock()
-                    call.side_effect = error
-                    for seconds in (0, 599):
-                        self.clock.advance(seconds)
-                        self.assertEqual(default if error else answer,
-                                         method())
-                        call.assert_called_once_with()
-                    self.clock.advance(1)
+    # The method, the client's method, its answer, what is made of it, and
+    # the default.
+    @ddt.data(
+        ('clone_limits', 'get_clone_limits', (7, 9), slots.Limits(7, 9),
+         slots.Limits(2, 8)),
+        ('clone_limits', 'get_clone_limits', (7, None), slots.Limits(7, 8),
+         slots.Limits(2, 8)),
+        ('nodes', 'count_nodes', 3, 3, None),
+        # A list that is not complete.
+        ('nodes', 'count_nodes', 2, None, None),
+        ('default_qos', 'get_default_qos', QOS, QOS, {}))
+    @ddt.unpack
+    def test_get_is_cached_for_ten_minutes(self, name, called, answer,
+                                           expected, default):
+        call = getattr(self.client, called)
+        call.return_value = answer
+        call.assert_not_called()
+        # The default is kept no longer than an answer.
+        for error in ERRORS + (None,):
+            call.reset_mock()
+            call.side_effect = error
+            for seconds in (0, 599):
+                self.clock.advance(seconds)
+                self.assertEqual(default if error else expected,
+                                 getattr(self.info, name)())
+                call.assert_called_once_with()
+            self.clock.advance(1)
+
+    def test_volume_nodes(self):
+        # Of other volumes each time, until the cluster does not tell.
+        call = self.client.list_volume_nodes
+        for volume_ids in ([7, 8], [9], [9]):
+            self.assertIs(call.return_value,
+                          self.info.volume_nodes(volume_ids))
+            call.assert_called_with(volume_ids)
+        for error in ERRORS:
+            call.reset_mock()
+            call.side_effect = error
+            for seconds in (0, 599):
+                self.clock.advance(seconds)
+                self.assertIsNone(self.info.volume_nodes([7]))
+                call.assert_called_once_with([7])
+            self.clock.advance(1)
 
     def test_get_fails_with_an_unexpected_error(self):
         self.client.get_default_qos.side_effect = KeyError('x')
         self.assertRaises(KeyError, self.info.default_qos)
 
     def test_get_by_many_threads(self):
-        threads = [threading.Thread(target=self.info.clones_per_volume)
+        self.client.get_clone_limits.return_value = (2, 8)
+        threads = [threading.Thread(target=self.info.clone_limits)
                    for _i in range(5)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(60)
             self.assertFalse(thread.is_alive())
-        self.client.get_clones_per_volume.assert_called_once_with()
+        self.client.get_clone_limits.assert_called_once_with()

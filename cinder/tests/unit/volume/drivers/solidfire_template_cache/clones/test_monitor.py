@@ -14,6 +14,8 @@
 
 import itertools
 
+import ddt
+
 from cinder.tests.unit.volume.drivers.solidfire_template_cache.clones import (
     base)
 from cinder.tests.unit.volume.drivers.solidfire_template_cache import fixtures
@@ -31,12 +33,19 @@ class MonitorTestCase(base.CloneTestCase):
         super().setUp()
         self.monitor = monitor.CloneMonitor(self.cluster)
 
-    def wait_for_job(self, seconds=0, source_id=base.SOURCE_ID):
-        """Wait for a new clone; return the intervals of the polls."""
-        before = len(self.clock.slept)
-        self.monitor.wait_for_job(
-            source_id, self.started(self.begin(seconds, source_id)))
-        return self.clock.slept[before:]
+    def wait_for_job(self, seconds=0, key='image', volume=None):
+        """Wait for a clone; return the seconds of that, and the calls."""
+        begin = self.clock.monotonic()
+        self.client.reset_mock()
+        volume = volume or self.begin(seconds)
+        with self.monitor.in_flight(volume.id):
+            self.monitor.wait_for_job(key, base.SOURCE_ID,
+                                      self.started(volume))
+        return self.clock.monotonic() - begin, len(self.calls())
+
+    def assert_waited(self, seconds, added, waited):
+        rounded = round(waited, 6)
+        self.assertTrue(seconds <= rounded <= seconds + added, waited)
 
     def assert_intervals(self, intervals):
         expected = itertools.accumulate(
@@ -44,25 +53,80 @@ class MonitorTestCase(base.CloneTestCase):
         self.assertEqual(list(expected), intervals)
 
 
+@ddt.ddt
 class WaitForJobTestCase(MonitorTestCase):
 
-    def test_wait_for_job_intervals_grow_up_to_a_bound(self):
-        intervals = self.wait_for_job(30)
-        self.assert_intervals(intervals)
-        self.assertEqual(2.0, intervals[-1])
-        self.assertGreaterEqual(self.clock.monotonic(), 30)
-        self.assertEqual({'get_job'}, set(self.calls()))
+    DURATIONS = (0, 0.05, 0.3, 1, 1.9, 2.1, 3, 5, 8, 10, 13, 20, 30)
 
-    def test_wait_for_job_first_poll_follows_the_last_clone(self):
-        first = self.wait_for_job(1)
-        second = self.wait_for_job(1.45)
-        self.assertAlmostEqual(0.9 * sum(first), second[0])
-        self.assertEqual([0.1], second[1:])
-        self.assertLess(len(second), len(first))
-        # Of the same source only, and not later than the longest interval.
-        self.assertEqual(0.1, self.wait_for_job(1, source_id=8)[0])
-        self.wait_for_job(30)
-        self.assertEqual([0.9 * 2.0], self.wait_for_job(0))
+    def test_clone_that_is_done_when_first_asked(self):
+        self.assertEqual((0.1, 1), self.wait_for_job(0))
+        self.assertEqual(['get_job'], self.calls())
+
+    @ddt.data(*itertools.product(DURATIONS, (None, 1, 0.9, 1.1)))
+    @ddt.unpack
+    def test_added_wait(self, seconds, learned):
+        # From the second clone on it is known what they take, about.
+        if learned is not None:
+            for _i in range(2):
+                self.wait_for_job(seconds * learned)
+        waited, calls = self.wait_for_job(seconds)
+        self.assert_waited(seconds, max(0.1 * seconds, 0.1), waited)
+        self.assertLessEqual(calls, 5)
+
+    @ddt.data(*DURATIONS)
+    def test_added_wait_of_a_cluster_that_does_not_estimate(self, seconds):
+        self.tells_remaining = False
+        for _i in range(2):
+            waited, calls = self.wait_for_job(seconds)
+            self.assert_waited(seconds, 2, waited)
+        # It has learned what the clones take.
+        self.assertLessEqual(calls, 5)
+
+    # Seconds of the last clone, of this one, how much may be added
+    @ddt.data((10, 4, 0.4), (30, 1, 2.01), (1, 30, 3), (4, 10, 1))
+    @ddt.unpack
+    def test_duration_changes(self, last, seconds, most):
+        self.wait_for_job(last)
+        waited, calls = self.wait_for_job(seconds)
+        self.assert_waited(seconds, most, waited)
+        self.assertLessEqual(calls, 5)
+        # It is of one image only.
+        waited, _calls = self.wait_for_job(0, key='other')
+        self.assertAlmostEqual(0.1, waited)
+
+    def test_estimate_is_wrong(self):
+        # No estimate makes a wait exceed the timeout.
+        self.client.list_clones.side_effect = lambda: [models.RunningClone(
+            base.SOURCE_ID, volume_id, remaining=86400.0)
+            for volume_id in self.jobs]
+        begin = self.clock.monotonic()
+        self.assertRaises(exceptions.CloneTimeout, self.wait_for_job, 10 ** 6)
+        self.assertTrue(600 <= self.clock.monotonic() - begin <= 603)
+
+    def test_list_fails(self):
+        self.client.list_clones.side_effect = base.api_error('xNew')
+        for _i in range(2):
+            waited, _calls = self.wait_for_job(10)
+            self.assert_waited(10, 2, waited)
+
+    def test_note_running(self):
+        # What another thread has listed saves polls, and tells the end.
+        volume = self.begin(20)
+        with self.monitor.in_flight(volume.id):
+            wait = self.clock.wait
+
+            def look(condition, seconds):
+                condition.release()
+                wait(condition, min(seconds, 0.5))
+                self.monitor.note_running(self.list_clones())
+                condition.acquire()
+
+            self.mock_object(self.clock, 'wait', look)
+            self.monitor.wait_for_job('image', base.SOURCE_ID,
+                                      self.started(volume))
+        self.assertTrue(20 <= self.clock.monotonic() <= 20.5)
+        self.client.list_clones.assert_not_called()
+        self.assertLessEqual(self.client.get_job.call_count, 3)
 
     def test_wait_for_job_result_was_in_a_lost_reply(self):
         self.client.get_job.side_effect = NOT_FOUND
@@ -71,12 +135,13 @@ class WaitForJobTestCase(MonitorTestCase):
 
     def test_wait_for_job_unknown(self):
         # For a moment, or as long as it runs; the volume then shows its end.
+        self.tells_remaining = False
         for effect, seconds in (
                 ([NOT_FOUND] * 4 + [models.Job(done=True, error=None)], 0),
                 (NOT_FOUND, 30)):
             self.client.get_job.side_effect = effect
-            self.wait_for_job(60 if seconds == 0 else seconds)
-            self.assertGreaterEqual(self.clock.monotonic(), seconds)
+            waited, _calls = self.wait_for_job(seconds or 60)
+            self.assertGreaterEqual(waited, seconds)
             self.assertEqual(seconds == 0, (
                 self.client.list_running_clones.call_count == 0))
 
@@ -94,13 +159,12 @@ class WaitForJobTestCase(MonitorTestCase):
                 volume = self.begin(seconds or 0)
                 if seconds is None:
                     del self.jobs[volume.id]
-                self.client.reset_mock()
                 self.client.get_job.side_effect = (
                     state if isinstance(state, Exception)
                     else lambda handle, job=state: job)
                 begin = self.clock.monotonic()
-                exc = self.assertRaises(error_class, self.monitor.wait_for_job,
-                                        base.SOURCE_ID, self.started(volume))
+                exc = self.assertRaises(error_class, self.wait_for_job,
+                                        volume=volume)
                 self.assertIs(error_class, type(exc))
                 self.assertIn(text, str(exc))
                 if polls:

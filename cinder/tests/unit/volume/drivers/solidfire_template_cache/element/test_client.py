@@ -39,7 +39,8 @@ CLONE = {'volumeID': 1, 'name': 'c', 'newAccountID': 3, 'enable512e': True,
 JOBS = {'syncJobs': [
     {'type': 'clone', 'srcVolumeID': 1, 'dstVolumeID': 2}, None, 'x', {},
     {'type': 'slice', 'srcVolumeID': 1, 'dstVolumeID': 3},
-    {'type': 'clone', 'srcVolumeID': 4, 'dstVolumeID': 5}]}
+    {'type': 'clone', 'srcVolumeID': 4, 'dstVolumeID': 5, 'nodeID': 6,
+     'percentComplete': 25, 'remainingTime': 3}]}
 SPACE = {'clusterCapacity': {'usedSpace': 5, 'maxUsedSpace': 9}}
 
 # Function and arguments; the call that it makes: method, version of the API,
@@ -89,14 +90,27 @@ CALLS = (
     (('clone_volume', 1, 'c', 3, True, {'b': 2}, units.Gi),
      ('CloneVolume', '6.0', dict(CLONE, newSize=units.Gi)),
      STARTED, models.StartedClone.read(STARTED)),
+    (('clone_volume', 1, 'c', 3, True, {'b': 2}, None, 'readOnly'),
+     ('CloneVolume', '6.0', dict(CLONE, access='readOnly')),
+     STARTED, models.StartedClone.read(STARTED)),
     (('get_job', 42), ('GetAsyncResult', '1.0', {'asyncHandle': 42}),
      {'status': 'complete'}, models.Job(done=True, error=None)),
     (('cancel_clone', 37), ('CancelClone', '9.0', {'cloneID': 37}), {}, None),
     (('list_running_clones', 1, 9), ('ListSyncJobs', '1.0', {}), JOBS, {2}),
     (('list_running_clones',), ('ListSyncJobs', '1.0', {}), JOBS, {2, 5}),
     (('list_clone_sources',), ('ListSyncJobs', '1.0', {}), JOBS, {1, 4}),
-    (('get_clones_per_volume',), ('GetLimits', '1.0', {}),
-     {'cloneJobsPerVolumeMax': 2}, 2),
+    (('list_clones',), ('ListSyncJobs', '1.0', {}), JOBS,
+     [models.RunningClone(1, 2), models.RunningClone(4, 5, 6, 3.0, False)]),
+    (('list_volume_nodes', {9, 5}),
+     ('ListVolumeStats', '7.0', {'volumeIDs': [5, 9]}),
+     {'volumeStats': [{'volumeID': 5, 'metadataHosts': {'primary': 2}},
+                      {'volumeID': 9, 'metadataHosts': None}]}, {5: 2}),
+    (('get_clone_limits',), ('GetLimits', '1.0', {}),
+     {'cloneJobsPerVolumeMax': 2, 'cloneJobsPerNodeMax': 8}, (2, 8)),
+    (('get_clone_limits',), ('GetLimits', '1.0', {}),
+     {'cloneJobsPerVolumeMax': 2, 'cloneJobsPerNodeMax': None}, (2, None)),
+    (('count_nodes',), ('GetClusterVersionInfo', '1.0', {}),
+     {'clusterVersionInfo': [{'nodeID': 1}, {'nodeID': 2}]}, 2),
     # Without what the cluster works out itself, and what is no number.
     (('get_default_qos',), ('GetDefaultQoS', '1.0', {}),
      {'minIOPS': 50, 'maxIOPS': 15000, 'burstIOPS': '9', 'burstTime': 60},
@@ -110,7 +124,12 @@ BAD_RESULTS = [(function, {}) for function, _sent, result, expected in CALLS
 BAD_RESULTS += [
     (('list_volumes', 'v'), {'volumes': [None]}),
     (('clone_volume', 1, 'c', 3, True, {}), {'volumeID': 1, 'volume': None}),
-    (('get_clones_per_volume',), {'cloneJobsPerVolumeMax': 0})]
+    (('list_volume_nodes', [5]), {'volumeStats': [
+        {'metadataHosts': {'primary': 2}}]}),
+    (('count_nodes',), {'clusterVersionInfo': {}}),
+    (('get_clone_limits',), {'cloneJobsPerVolumeMax': 0}),
+    (('get_clone_limits',), {'cloneJobsPerVolumeMax': 2,
+                             'cloneJobsPerNodeMax': 0})]
 
 
 def api_error(name, method='M'):

@@ -39,6 +39,10 @@ JOB = {'status': 'complete', 'resultType': 'Clone',
        'error': {'name': 'xSliceNotRegistered', 'message': 'moved'}}
 
 
+RUNNING = {'type': 'clone', 'srcVolumeID': 1, 'dstVolumeID': 2, 'nodeID': 3,
+           'percentComplete': 60, 'elapsedTime': 6, 'remainingTime': 5}
+
+
 def without(good, key):
     return {name: value for name, value in good.items() if name != key}
 
@@ -117,6 +121,42 @@ class ModelsTestCase(test.TestCase):
         self.assertEqual(models.Job(done=done, error=error),
                          models.Job.read(reply))
 
+    @ddt.data(
+        ({}, models.RunningClone(1, 2, 3, 5.0, True)),
+        ({'percentComplete': 49.9}, models.RunningClone(1, 2, 3, 5.0, False)),
+        # From the part that is done, where the rest is not told.
+        ({'remainingTime': 0}, models.RunningClone(1, 2, 3, 4.0, True)),
+        ({'remainingTime': None}, models.RunningClone(1, 2, 3, 4.0, True)),
+        ({'remainingTime': -1, 'percentComplete': 120},
+         models.RunningClone(1, 2, 3, 0.0, True)),
+        ({'remainingTime': 86401, 'percentComplete': 0},
+         models.RunningClone(1, 2, 3, None, False)),
+        ({'remainingTime': '5', 'elapsedTime': True},
+         models.RunningClone(1, 2, 3, None, True)),
+        ({'remainingTime': float('nan'), 'percentComplete': 'x'},
+         models.RunningClone(1, 2, 3, None, True)),
+        (dict.fromkeys(RUNNING), None),
+        (dict.fromkeys(RUNNING, [1]), None),
+        (dict.fromkeys(RUNNING, True), None))
+    @ddt.unpack
+    def test_running_clone(self, changes, expected):
+        self.assertEqual(expected, models.RunningClone.read(
+            dict(RUNNING, **changes)))
+        self.assertIsNone(models.RunningClone.read({}))
+
+    @ddt.data(({'primary': 7}, {1: 7}), ({'primary': 0}, {1: 0}),
+              ({'primary': None}, {}), ({'primary': True}, {}), ({}, {}),
+              (None, {}), ('text', {}))
+    @ddt.unpack
+    def test_read_primaries(self, hosts, expected):
+        stats = {'volumeID': 1, 'metadataHosts': hosts}
+        self.assertEqual(expected, models.read_primaries([stats, None]))
+        if expected:
+            for volume_id in (None, 0, True):
+                self.assertRaises((TypeError, ValueError),
+                                  models.read_primaries,
+                                  [dict(stats, volumeID=volume_id)])
+
     @ddt.data((models.Account, ACCOUNT, 'accountID', 'username',
                'targetSecret', 'initiatorSecret'),
               (models.Volume, VOLUME, 'volumeID', 'name', 'accountID',
@@ -175,7 +215,8 @@ class GeneratedReplyTestCase(test.TestCase):
         st.tuples(st.just(model), strategies.damaged(good))
         for model, good in (
             (models.Account, ACCOUNT), (models.Volume, VOLUME),
-            (models.StartedClone, STARTED), (models.Job, JOB))) |
+            (models.StartedClone, STARTED), (models.Job, JOB),
+            (models.RunningClone, RUNNING))) |
         strategies.damaged(STARTED['volume']).map(
             lambda volume: (models.StartedClone,
                             dict(STARTED, volume=volume))) |
@@ -187,4 +228,8 @@ class GeneratedReplyTestCase(test.TestCase):
             value = model.read(reply)
         except (KeyError, TypeError, ValueError):
             return
+        if value is None and model is models.RunningClone:
+            return
         self.assertIsInstance(value, model)
+        if model is models.RunningClone:
+            hash(value)

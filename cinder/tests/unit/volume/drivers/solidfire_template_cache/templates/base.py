@@ -37,6 +37,7 @@ from cinder.volume.drivers.solidfire_template_cache.templates import filler
 from cinder.volume.drivers.solidfire_template_cache.templates import model
 from cinder.volume.drivers.solidfire_template_cache.templates import provider
 from cinder.volume.drivers.solidfire_template_cache.templates import pruning
+from cinder.volume.drivers.solidfire_template_cache.templates import replicas
 from cinder.volume.drivers.solidfire_template_cache.templates import request
 from cinder.volume.drivers.solidfire_template_cache.templates import store
 from cinder.volume.drivers.solidfire_template_cache.templates import usage
@@ -118,7 +119,7 @@ class TemplatesTestCase(test.TestCase):
         'capacity': eviction.CapacityManager, 'client': client.ElementClient,
         'clones': scheduler.CloneScheduler, 'filler': filler.TemplateFiller,
         'provider': provider.TemplateProvider,
-        'pruner': pruning.TemplatePruner,
+        'pruner': pruning.TemplatePruner, 'replicas': replicas.Replicas,
         'sessions': iscsi_sessions.TemplateSessions,
         'store': store.TemplateStore, 'usage': usage.UsageTracker}
     CONF = {'sf_template_wait_timeout': 100, 'sf_emulate_512': True,

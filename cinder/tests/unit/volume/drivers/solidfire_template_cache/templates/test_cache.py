@@ -35,6 +35,7 @@ CLONE_GONE = base.api_error('xVolumeIDDoesNotExist', errors.NotFound,
                             'ModifyVolume')
 FULL = base.api_error('xExceededLimit', errors.LimitExceeded, 'CloneVolume')
 BROKEN = exceptions.CloneFailed(template=7, reason='of the test')
+BROKEN_REPLICA = exceptions.CloneFailed(template=8, reason='of the test')
 TIMEOUT = exceptions.CloneTimeout(template=7, reason='test', seconds=1)
 SUPERSEDED = exceptions.CloneSuperseded(template=7, other=99)
 
@@ -45,12 +46,16 @@ class TemplateCacheTestCase(base.TemplatesTestCase):
     def setUp(self):
         super().setUp()
         self.cache = cache.TemplateCache(
-            self.cluster, self.provider, self.clones, self.accounts,
-            self.backend, self.usage)
+            self.cluster, self.provider, self.clones, self.replicas,
+            self.accounts, self.backend, self.usage)
         self.req = self.new_request()
         self.template = fixtures.template(signature_verified=True)
-        self.provided = provider.Provided(self.template, provider.Outcome.HIT)
-        self.provider.get_or_fill.return_value = self.provided
+        self.replica = fixtures.template(
+            volume_id=8, signature_verified=False, replica_maker='maker')
+        self.replicas.template.side_effect = {
+            each.volume_id: each
+            for each in (self.template, self.replica)}.__getitem__
+        self.provide(self.template)
         self.account = fixtures.account()
         self.accounts.get.return_value = self.account
         self.spec = spec.CloneSpec(
@@ -60,14 +65,18 @@ class TemplateCacheTestCase(base.TemplatesTestCase):
         self.backend.clone_spec.return_value = self.spec
         self.backend.volume_name.return_value = VOLUME_NAME
         self.clone = fixtures.element_volume()
-        self.clones.clone.return_value = self.clone
+        self.clones.clone.return_value = self.clone, 7
+
+    def provide(self, *templates):
+        self.provider.get_or_fill.return_value = provider.Provided(
+            templates, provider.Outcome.HIT)
 
     def create(self):
         return self.cache.create(self.req)
 
     def fail(self, *failures):
         """Let clones fail, and all after that succeed."""
-        self.clones.clone.side_effect = failures + (self.clone,) * 9
+        self.clones.clone.side_effect = failures + ((self.clone, 7),) * 9
 
     def assert_fails(self, error, clones):
         """Check the error, the number of clones and that nothing is left."""
@@ -80,24 +89,28 @@ class TemplateCacheTestCase(base.TemplatesTestCase):
         self.usage.note.assert_not_called()
 
     def assert_created(self, clones):
-        self.assertEqual(cache.Created(self.backend.finalize.return_value,
-                                       self.provided), self.create())
+        self.assertEqual(
+            cache.Created(self.backend.finalize.return_value, self.template,
+                          provider.Outcome.HIT), self.create())
         self.assertEqual(clones, self.clones.clone.call_count)
         self.usage.note.assert_called_once_with(self.template)
         self.client.remove_volumes_named.assert_not_called()
 
     def test_create(self):
         before = self.req.volume.obj_to_primitive()
-        neighbours = mock.Mock(spec_set=[
-            'accounts', 'provider', 'clones', 'usage'])
-        for name in ('accounts', 'provider', 'clones', 'usage'):
+        names = ('accounts', 'provider', 'replicas', 'clones', 'usage')
+        neighbours = mock.Mock(spec_set=names)
+        for name in names:
             neighbours.attach_mock(getattr(self, name), name)
         self.assert_created(clones=1)
         # Nothing else, such as removals or writing to the template.
         self.assertEqual([
             mock.call.accounts.get(ACCOUNT_NAME),
             mock.call.provider.get_or_fill(self.req),
-            mock.call.clones.clone(7, units.Gi, self.spec),
+            mock.call.replicas.source_set(self.req.image, [self.template]),
+            mock.call.clones.clone(self.replicas.source_set.return_value,
+                                   self.spec),
+            mock.call.replicas.template(7),
             mock.call.usage.note(self.template)], neighbours.mock_calls)
         self.assertEqual([], self.client.mock_calls)
         self.backend.account_name.assert_called_once_with(fake.PROJECT_ID)
@@ -113,27 +126,45 @@ class TemplateCacheTestCase(base.TemplatesTestCase):
     def test_create_whose_template_does_not_fit(self):
         # Bug 1599147; CloneVolume would cut the data.
         self.template = fixtures.template(size=2 * units.Gi + 1)
-        self.provider.get_or_fill.return_value = provider.Provided(
-            self.template, provider.Outcome.HIT)
+        self.provide(self.template)
         exc = self.assertRaises(exceptions.TemplateCacheError, self.create)
         self.assertIn('does not fit', str(exc))
         self.provider.forget.assert_called_once_with(self.template)
         self.clones.clone.assert_not_called()
 
-    # The errors of the first clones, how often the template was looked for.
-    @ddt.data(([GONE], 0), ([GONE, GONE], 0), ([BROKEN], 1),
-              ([BROKEN, GONE], 1))
+    def test_create_from_a_replica(self):
+        # Both are in use; what is too large is no source.
+        large = fixtures.template(volume_id=9, size=2 * units.Gi + 1)
+        self.provide(self.template, self.replica, large)
+        self.clones.clone.return_value = self.clone, 8
+        created = self.create()
+        self.replicas.source_set.assert_called_once_with(
+            self.req.image, [self.template, self.replica])
+        self.assertEqual(self.replica, created.template)
+        self.assertIs(False, self.backend.finalize.call_args.args[-1])
+        self.usage.note.assert_has_calls(
+            [mock.call(self.template), mock.call(self.replica)],
+            any_order=True)
+
+    # The errors of the first clones, which templates were looked for, and
+    # which are not used any more.
+    @ddt.data(([GONE], [], [7, 8]), ([GONE, GONE], [], [7, 8, 7, 8]),
+              ([BROKEN], [7], [7]), ([BROKEN_REPLICA], [8], [8]),
+              ([BROKEN, GONE], [7], [7, 7, 8]))
     @ddt.unpack
-    def test_create_whose_template_or_account_is_gone(self, failures, looks):
+    def test_create_whose_template_or_account_is_gone(self, failures, looks,
+                                                      forgotten):
         # Bug 1552734: what is gone is looked for again.
+        self.provide(self.template, self.replica)
         self.fail(*failures)
         self.client.find_volume.return_value = None
         self.assert_created(clones=len(failures) + 1)
-        for forget, argument in ((self.provider.forget, self.template),
-                                 (self.accounts.forget, ACCOUNT_NAME)):
-            self.assertEqual([mock.call(argument)] * len(failures),
-                             forget.mock_calls)
-        self.assertEqual([mock.call(7)] * looks,
+        self.assertEqual(forgotten, [
+            call.args[0].volume_id
+            for call in self.provider.forget.mock_calls])
+        self.assertEqual([mock.call(ACCOUNT_NAME)] * len(failures),
+                         self.accounts.forget.mock_calls)
+        self.assertEqual([mock.call(each) for each in looks],
                          self.client.find_volume.mock_calls)
         self.assertEqual(len(failures), len(self.log.about(
             'Retrying the clone', self.req.volume['id'])))

@@ -12,6 +12,8 @@
 
 """Tests of how the limits on templates are enforced."""
 
+import functools
+import sys
 from unittest import mock
 
 import ddt
@@ -141,6 +143,31 @@ class CheckCapacityTestCase(CapacityTestCase):
                                       action=self.check)
         self.assertEqual([], self.pruner.mock_calls)
 
+    # The limits, what is special about the second of two templates, how many
+    # replicas are being made, how many more there can be.
+    @ddt.data(({}, {}, 99, sys.maxsize), ({'count': 5}, {}, 1, 2),
+              ({'count': 3}, {}, 1, 0), ({'count': 3}, {}, 2, None),
+              ({'count': 2}, FILLING, 1, None),
+              ({'count': 2}, {'active': False}, 1, 0), ({'gib': 4}, {}, 2, 0),
+              ({'gib': 4}, {}, 3, None), ({'percent': 9}, {}, 1, sys.maxsize),
+              ({'percent': 11}, {}, 1, None))
+    @ddt.unpack
+    def test_check_replica(self, given, changes, coming, expected):
+        # No template is evicted for one.
+        self.have(1, 1)
+        self.change(2, **changes)
+        self.store.block_space.return_value = 90 * units.Gi, 100 * units.Gi
+        check = functools.partial(self.capacity(**given).check_replica,
+                                  units.Gi, coming)
+        if expected is None:
+            self.assert_limit_reached(
+                'percent is 11' if 'percent' in given else
+                'templates are kept already', action=check)
+        else:
+            self.assertEqual(expected, check())
+        self.assertEqual([], self.pruner.mock_calls + self.locks.taken)
+        self.assertEqual(len(given), len(self.store.mock_calls))
+
     def test_check_that_fails(self):
         failure = base.api_error()
         for name, given in (('find_all', {'count': 1}),
@@ -260,6 +287,26 @@ class ReserveCapacityTestCase(CapacityTestCase):
 
 
 class ShrinkTestCase(CapacityTestCase):
+
+    def have_replicas(self):
+        """Let 2 and 3 be replicas of template 1, and 5 of template 4."""
+        self.have(1, 1, 1, 1, 1)
+        for place, image_id in enumerate('aaabb', 1):
+            self.change(place, image=fixtures.image(id=image_id),
+                        replica_maker='maker' if place in (2, 3, 5) else None)
+
+    def test_replicas_are_evicted_first(self):
+        for count, left in ((5, [1, 2, 3, 4, 5]), (4, [1, 2, 3, 4]),
+                            (3, [1, 2, 4]), (2, [1, 4]), (1, [1])):
+            for evict, allowed in ((self.shrink, count),
+                                   (self.reserve, count + 1)):
+                self.have_replicas()
+                evict(count=allowed)
+                self.assertEqual(left, self.left())
+        # Without their template, one of them is the template.
+        self.have_replicas()
+        del self.found[0]
+        self.assertEqual([2, 4], self.shrink(count=2))
 
     def shrink(self, deadline=60, **given):
         kept = list(self.found)

@@ -44,6 +44,7 @@ class HousekeeperTestCase(base.TemplatesTestCase):
             lambda: (list(self.found), list(self.foreign)))
         self.store.record_use.side_effect = lambda template, when: template
         self.pruner.prune_image.return_value = []
+        self.clones.sources.return_value = set()
         self.lock_files = self.mock_object(
             locks, 'images_with_files', autospec=True, return_value=[])
         self.capacity.shrink.side_effect = self.shrink
@@ -120,6 +121,20 @@ class HousekeeperTestCase(base.TemplatesTestCase):
         self.assertEqual([mock.call('image-0')] * pruned,
                          self.pruner.prune_image.mock_calls)
         self.pruner.try_remove.assert_not_called()
+
+    def test_idle_replicas(self):
+        # The last one stays, in place of its template.
+        replica = {**SAME_IMAGE, 'replica_maker': 'maker'}
+        self.pruner.prune_image.side_effect = lambda image_id: self.found
+        for seconds, removable, first, counted in (
+                (0, True, SAME_IMAGE, [1, 2]), (299, True, SAME_IMAGE, [1, 2]),
+                (1, False, SAME_IMAGE, [1, 2]), (0, True, SAME_IMAGE, [1]),
+                (0, True, replica, [1])):
+            self.clock.advance(seconds)
+            self.pruner.try_remove.return_value = removable
+            self.assertEqual(counted, self.run_with(first, replica))
+        self.pruner.try_remove.assert_called_with(
+            self.found[1], 'replica, not cloned for 300 seconds')
 
     # Days since the last use; whether it is expired, can be removed.
     @ddt.data((6.9, False, True), (7, False, True), (7.1, True, True),

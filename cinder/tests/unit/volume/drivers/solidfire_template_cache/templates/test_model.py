@@ -50,6 +50,10 @@ RECORD = {'cinder_image_template': {
     'last_used': '2026-02-03T04:05:06+00:00', 'lock_domain': 'scope'}}
 
 
+def ids(templates):
+    return [each.volume_id for each in templates]
+
+
 class TemplateTestCase(test.TestCase):
 
     def test_states(self):
@@ -74,6 +78,12 @@ class TemplateTestCase(test.TestCase):
                 updated_at=AFTER, virtual_size=1, size=1), NOW))
         self.assertEqual(dataclasses.replace(published, last_used=IN_SECONDS),
                          model.used(published, NOW))
+        # A replica is one more template that is ready.
+        self.assertEqual(
+            dataclasses.replace(
+                published, fill_id='fill-2', filled_by='h' * 64,
+                filled_at=published.last_used, replica_maker='maker'),
+            model.replica(published, 'fill-2', 'h' * 65, 'maker', later))
 
     def test_ready_and_usable(self):
         # What may be cloned at all: published, not deleted, read-only and
@@ -140,26 +150,26 @@ class ChoiceTestCase(test.TestCase):
                 {'read_only': False}, {'size': units.Mi}]
 
     def test_choose(self):
-        # Ids are places in a row. All hosts agree on one twin (fd495d010).
+        # Ids are places in a row. All hosts agree on the first (fd495d010).
         for rows, expected in (
-                ([], None),
-                ([self.NOW], 1),
-                ([self.NOW, self.NOW, self.NOW], 1),
-                ([self.OLD], None),
-                ([self.OLD, self.NOW, self.NOW], 2),
-                ([self.EARLIER], 1),
-                ([self.EARLIER, self.NOW, self.NOW], 2),
+                ([], []),
+                ([self.NOW], [1]),
+                ([self.NOW, self.NOW, self.NOW], [1, 2, 3]),
+                ([self.OLD], []),
+                ([self.OLD, self.NOW, self.NOW], [2, 3]),
+                ([self.EARLIER], [1]),
+                ([self.EARLIER, self.NOW, self.NOW], [2, 3, 1]),
                 # Edited since the request was made: the data is the same.
-                ([self.LATER], 1),
-                ([self.NOW, self.LATER, self.LATER], 2),
+                ([self.LATER], [1]),
+                ([self.NOW, self.LATER, self.LATER], [2, 3, 1]),
                 # Who knows older data is served as long as that is there.
-                ([self.NEW, self.NOW], 2),
-                *(([{**self.NOW, **unusable}, self.NOW], 2)
+                ([self.NEW, self.NOW], [2]),
+                *(([{**self.NOW, **unusable}, self.NOW], [2])
                   for unusable in self.UNUSABLE)):
             found = base.templates(*rows)
             for order in (found, found[::-1]):
                 chosen = model.choose(order, self.NOW['image'], False)
-                self.assertEqual(expected, chosen and chosen.volume_id, rows)
+                self.assertEqual(expected, ids(chosen), rows)
 
     def test_choose_when_only_newer_data_is_there(self):
         for rows in ([self.NEW], [self.OLD, self.NEW]):
@@ -170,7 +180,7 @@ class ChoiceTestCase(test.TestCase):
                 self.assertIn(time.isoformat(), str(exc))
         # A newer one that cannot be cloned proves nothing.
         for unusable in self.UNUSABLE:
-            self.assertIsNone(model.choose(
+            self.assertEqual([], model.choose(
                 base.templates({**self.NEW, **unusable}), self.NOW['image'],
                 False))
 
@@ -178,11 +188,11 @@ class ChoiceTestCase(test.TestCase):
         # Bug 1823445.
         unchecked = {**self.NOW, 'signature_verified': None}
         checked = {**self.NOW, 'signature_verified': False}
-        for rows, expected in (([unchecked], None), ([unchecked, checked], 2),
-                               ([self.NEW], None)):
+        for rows, expected in (([unchecked], []), ([unchecked, checked], [2]),
+                               ([self.NEW], [])):
             chosen = model.choose(base.templates(*rows), self.NOW['image'],
                                   True)
-            self.assertEqual(expected, chosen and chosen.volume_id)
+            self.assertEqual(expected, ids(chosen))
 
     def test_newest_and_superseded(self):
         # In each row: the templates, the newest, the superseded ones.
@@ -208,9 +218,35 @@ class ChoiceTestCase(test.TestCase):
             keeper = model.newest(found, False)
             self.assertEqual(newest, keeper and keeper.volume_id, rows)
             self.assertEqual(
-                superseded, [each.volume_id for each in
-                             (model.superseded(found, keeper) if keeper
-                              else [])], rows)
+                superseded, ids(model.superseded(found, keeper)) if keeper
+                else [], rows)
+            self.assertEqual([], model.spare(found))
+
+    def test_replicas(self):
+        # In each row: the templates, the superseded ones, the replicas.
+        maker = {'replica_maker': 'maker'}
+        replica, of_old = {**self.NOW, **maker}, {**self.OLD, **maker}
+        for rows, superseded, replicas in (
+                ([self.NOW, self.NOW, replica, replica], [2], [4, 3]),
+                # An updated image retires all of them.
+                ([self.OLD, of_old, of_old, self.NOW], [1, 2, 3], []),
+                ([self.NOW, replica, self.OTHER], [1, 2], []),
+                # Edited after the replica was made.
+                ([self.LATER, replica], [], [2]),
+                # Of the same version, without a hash.
+                ([self.UNKNOWN, {**self.UNKNOWN, **maker}], [], [2]),
+                ([self.UNKNOWN, replica], [2], []),
+                # One of them is the template when that is gone.
+                ([replica, replica], [], [2]),
+                # What cannot be cloned is of no use.
+                ([self.NOW, {**replica, 'read_only': False}], [2], []),
+                ([self.NOW, {**replica, 'active': False}], [], [])):
+            found = base.templates(*rows)
+            keeper = model.newest(found, False)
+            self.assertEqual((superseded, replicas, replicas), (
+                ids(model.superseded(found, keeper)),
+                ids(model.replicas(found, keeper)),
+                ids(model.spare(found))), rows)
 
 
 class RecordTestCase(test.TestCase):
@@ -235,7 +271,10 @@ class RecordTestCase(test.TestCase):
                     updated_at=NOW, content=metadata.Content(
                         'a' * 32, 'b' * 256, 2 ** 63)),
                 'f' * 36, symbol * 255, False, NOW, 's' * 16)
-            self.assertLess(len(json.dumps(template.attributes())), 1000)
+            replica = model.replica(template, 'f' * 36, symbol * 255,
+                                    'm' * 8, NOW)
+            for each in (template, replica):
+                self.assertLess(len(json.dumps(each.attributes())), 1000)
         for host, expected in (('node-1.example.org', 'node-1.example.org'),
                                ('h' * 65, 'h' * 64), ('\u00e9', '\\xe9')):
             self.assertEqual(expected, model.host_mark(host))
@@ -258,6 +297,16 @@ class RecordTestCase(test.TestCase):
                     'volume_id': 7, 'active': True, 'size': units.Gi,
                     **changes}),
                 self.from_volume(**members))
+
+    def test_replica_is_a_template_to_a_reader_that_knows_none(self):
+        replica = model.replica(self.new, 'fill-2', 'host', 'maker', NOW)
+        record = replica.attributes()[model.ATTRIBUTE]
+        self.assertEqual(dataclasses.replace(
+            replica, volume_id=7, active=True, size=units.Gi),
+            self.from_volume({model.ATTRIBUTE: dict(record)}))
+        self.assertEqual('maker', record.pop('replica_maker'))
+        self.assertEqual({**RECORD[model.ATTRIBUTE], 'fill_id': 'fill-2'},
+                         record)
 
     def altered(self, **changes):
         record = dict(RECORD[model.ATTRIBUTE], **changes)
@@ -295,7 +344,9 @@ class RecordTestCase(test.TestCase):
                 ('last_used', (..., None, 'soon', 5, {}),
                  lambda template: template.last_used),
                 ('lock_domain', (..., None, 5, {}),
-                 lambda template: template.lock_domain)):
+                 lambda template: template.lock_domain),
+                ('replica_maker', (..., None, 5, {}),
+                 lambda template: template.replica_maker)):
             for value in values:
                 found = self.altered(**{member: value})
                 self.assertIsNone(read(found), (member, value))

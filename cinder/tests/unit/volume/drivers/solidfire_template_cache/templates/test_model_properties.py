@@ -30,8 +30,10 @@ from cinder.volume.drivers.solidfire_template_cache.templates import model
 Match = model.Match
 SERVING = (Match.CURRENT, Match.SAME_CONTENT)
 
-templates = st.lists(strategies.templates, max_size=5,
-                     unique_by=lambda each: each.volume_id)
+templates = st.lists(
+    st.builds(dataclasses.replace, strategies.templates,
+              replica_maker=st.sampled_from((None, 'maker'))),
+    max_size=5, unique_by=lambda each: each.volume_id)
 
 
 def compare(mine, theirs):
@@ -61,7 +63,8 @@ class RecordTestCase(test.TestCase):
         new = model.new(image, 'f' * 36, host, verified, now)
         for template in (new, model.published(new, now),
                          model.refreshed(new, image, now),
-                         model.used(new, now)):
+                         model.used(new, now),
+                         model.replica(new, 'f' * 36, host, 'm' * 8, now)):
             text = json.dumps(template.attributes())
             self.assertLess(len(text), 1000)
             self.assertEqual(
@@ -118,17 +121,18 @@ class ChoiceTestCase(test.TestCase):
                                              random):
         chosen = self.choose(found, image, wanted)
         newest = model.newest(found, wanted)
-        matches = {each.compare(image) for each in found
-                   if each.serves(wanted)}
+        serving = [each for each in found if each.serves(wanted)]
+        matching = [each for each in serving
+                    if each.compare(image) in SERVING]
         random.shuffle(found)
         self.assertEqual(chosen, self.choose(found, image, wanted))
         self.assertEqual(newest, model.newest(found, wanted))
-        if isinstance(chosen, model.Template):
-            self.assertTrue(chosen.serves(wanted))
-            self.assertIn(chosen.compare(image), SERVING)
+        if chosen == 'stale' or not chosen:
+            self.assertEqual([], matching)
+            self.assertEqual(Match.NEWER in [
+                each.compare(image) for each in serving], chosen == 'stale')
         else:
-            self.assertEqual(set(), matches.intersection(SERVING))
-            self.assertEqual(Match.NEWER in matches, chosen == 'stale')
+            self.assertCountEqual(matching, chosen)
 
     @strategies.settings
     @hypothesis.given(templates, st.booleans())
@@ -142,4 +146,13 @@ class ChoiceTestCase(test.TestCase):
         self.assertEqual(keeper, model.newest(kept, wanted))
         self.assertEqual([], model.superseded(kept, keeper))
         # Whoever knows the version that the keeper holds is served by it.
-        self.assertEqual(keeper, self.choose(kept, keeper.image, wanted))
+        self.assertEqual(keeper, self.choose(kept, keeper.image, wanted)[0])
+
+    @strategies.settings
+    @hypothesis.given(templates)
+    def test_spare_replicas_are_not_needed(self, found):
+        kept = [each for each in found if each not in model.spare(found)]
+        keeper = model.newest(found, False)
+        self.assertEqual(keeper, model.newest(kept, False))
+        for each in model.spare(found):
+            self.assertIn(keeper, self.choose(kept, each.image, False))

@@ -157,6 +157,53 @@ class GetTestCase(ProviderTestCase):
         self.assert_gets(8, HIT, finds=1)
         self.provider.forget(template(9, fixtures.image(id='other')))
 
+    def test_replicas_are_provided_with_their_template(self):
+        self.found = [template(volume_id) for volume_id in (7, 8, 9)]
+        self.assertEqual(tuple(self.found), self.get().templates)
+        # Only the record of the template is refreshed.
+        self.assertEqual([EDITED, IMAGE, IMAGE], [
+            each.image for each in self.get(EDITED).templates])
+        for gone, left in ((8, [7, 9]), (7, [9])):
+            self.provider.forget(template(gone))
+            self.assertEqual(left, [each.volume_id
+                                    for each in self.get().templates])
+        self.assertEqual(1, self.store.find.call_count)
+
+    def test_find(self):
+        # What was made since the last time is listed, and cached.
+        for found, image, expected in (
+                ([template(7)], IMAGE, [7]),
+                ([template(7), template(8)], IMAGE, [7, 8]),
+                ([template(9, NEWER)], IMAGE, []),
+                ([template(9, NEWER)], NEWER, [9])):
+            self.found = found
+            self.assertEqual(expected, [
+                each.volume_id for each in self.provider.find(image)])
+        self.assert_gets(9, HIT, NEWER, finds=0)
+
+    # The error of the other request; how many look-ups both make.
+    @ddt.data((None, 1), (base.api_error(), 2))
+    @ddt.unpack
+    def test_requests_at_the_same_time_look_up_once(self, failure, finds):
+        # Another one looks up while this one waits for its turn.
+        others = [lambda: self.assertRaises(errors.ApiError, self.get)
+                  if failure else self.assert_gets(7, HIT)]
+
+        class Lock(object):
+            def __enter__(self):
+                if others:
+                    others.pop()()
+
+            def __exit__(self, *exc_info):
+                pass
+
+        with mock.patch.object(threading, 'Lock', Lock):
+            self.provider = self.new_provider()
+        self.store.find.side_effect = [failure or [template()], [template()]]
+        provided = self.get()
+        self.assertEqual((HIT, []), (provided.outcome, others))
+        self.assertEqual(finds, self.store.find.call_count)
+
     def test_number_of_cached_templates_is_bounded(self):
         self.mock_object(provider, '_MAX_CACHED', 1)
         self.provider = self.new_provider()
@@ -346,8 +393,8 @@ class WaitTestCase(ProviderTestCase):
         with mock.patch.object(threading, 'Condition', Condition):
             self.provider = self.new_provider()
         for action, count in ((self.get, 1), (self.get, 1),
-                              (lambda: self.get(EDITED), 2),
-                              (self.fail_to_fill, 3)):
+                              (lambda: self.get(EDITED), 1),
+                              (self.fail_to_fill, 2)):
             action()
             self.assertEqual([self.locks.changed] * count, notified)
 

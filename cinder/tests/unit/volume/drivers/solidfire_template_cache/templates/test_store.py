@@ -312,6 +312,21 @@ class RecordTestCase(StoreTestCase):
                 self.assertIs(failure, self.assertRaises(
                     type(failure), self.write, name))
 
+    def test_start_replica(self):
+        # One call: it is ready and read-only as soon as it is listed.
+        self.assertIs(self.client.clone_volume.return_value,
+                      self.store.start_replica(self.template, 'maker', False))
+        [call] = self.client.mock_calls
+        found = model.from_volume(base.template_volume(
+            attributes=call.args[4]), fake.IMAGE_ID)
+        self.assertEqual(mock.call.clone_volume(
+            7, NAME, ACCOUNT.id, False, found.attributes(),
+            access='readOnly'), call)
+        self.assertNotEqual(self.template.fill_id, found.fill_id)
+        self.assertEqual(
+            model.replica(self.template, found.fill_id, base.HOST, 'maker',
+                          self.clock.now()), found)
+
 
 class RemoveTestCase(StoreTestCase):
 

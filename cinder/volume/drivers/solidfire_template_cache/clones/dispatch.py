@@ -1,0 +1,427 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+
+"""Decides which clone starts next, from which source, and when.
+
+Clones of one version of an image wait in one queue, in order of arrival, for
+a slot of any of its sources: the template and its replicas. Several images
+share the slots of the cluster, and so do other processes. When a queue is
+worth it (:mod:`planning`), a slot makes a further replica first.
+
+Time and random numbers are handed in, so that the same code runs in a
+simulation. Does no I/O, and is not safe for threads.
+"""
+
+import bisect
+import itertools
+import math
+import random
+from typing import Hashable
+from typing import Iterable
+from typing import MutableMapping
+from typing import Optional
+
+import cachetools
+
+from cinder.volume.drivers.solidfire_template_cache.clones import fair_share
+from cinder.volume.drivers.solidfire_template_cache.clones import planning
+from cinder.volume.drivers.solidfire_template_cache.clones import slots
+from cinder.volume.drivers.solidfire_template_cache.clones import sources
+from cinder.volume.drivers.solidfire_template_cache.element import models
+
+# Seconds for which the first clone of an image waits for others to arrive: a
+# boot storm whose size is known at its start ends a clone time sooner.
+_GATHER_SECONDS, _MAX_GATHER_SECONDS = 0.015, 0.05
+
+# Seconds between two looks at the running clones, relative to the duration
+# of a clone or, as long as that is unknown, to the time waited.
+_MIN_LOOK, _MAX_LOOK, _RELATIVE_LOOK = 0.1, 2.0, 0.1
+
+_MAX_DURATIONS = 1024
+
+# See planning.Demand; found by simulation, with replicas placed at random and
+# in turn.
+_SURE_PART = 0.75
+
+
+class Ticket(object):
+    """The place of one clone in the queue of its image.
+
+    :ivar slot: what it was assigned; None while it waits
+    """
+
+    def __init__(self, group: 'Group', number: int, now: float) -> None:
+        self.group = group
+        self.number = number
+        self.arrived = now
+        self.slot: Optional['Slot'] = None
+
+
+class Slot(object):
+    """A slot of a source, in use from its assignment to its release.
+
+    :ivar ticket: the clone that uses it; None for a replica
+    :ivar started: when the cluster accepted the clone; None before
+    :ivar volume_id: of the clone; None before
+    """
+
+    def __init__(self, group: 'Group', source: slots.SourceSlots,
+                 ticket: Optional[Ticket]) -> None:
+        self.group = group
+        self.source = source
+        self.ticket = ticket
+        self.started: Optional[float] = None
+        self.volume_id: Optional[int] = None
+
+
+class Group(object):
+    """The clones of one version of an image that wait or run."""
+
+    def __init__(self, source_set: sources.SourceSet) -> None:
+        self.source_set = source_set
+        self.max_replicas = source_set.max_replicas
+        self.source_ids: list[int] = []
+        self.waiting: list[Ticket] = []
+        self.used: set[Slot] = set()
+        self.gathering_since = 0.0
+        self.gather_until = 0.0
+        # Replicas that were made and not listed yet.
+        self.unlisted: set[int] = set()
+        # Whether the running clones were looked at since it was idle.
+        self.observed = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether no clone waits or runs."""
+        return not self.waiting and not self.used
+
+
+class Dispatcher(object):
+    """The queues and the slots of one cluster, for one process.
+
+    :param rng: random numbers, which keep processes from doing the same at
+        the same time
+    """
+
+    def __init__(self, rng: Optional[random.Random] = None) -> None:
+        self.table = slots.SlotTable()
+        self._rng = rng or random.Random()
+        self._share = fair_share.FairShare()
+        self._groups: dict[Hashable, Group] = {}
+        self._numbers = itertools.count()
+        self._durations: MutableMapping[Hashable, float] = (
+            cachetools.LRUCache(_MAX_DURATIONS))
+
+    # What happens
+
+    def arrive(self, source_set: sources.SourceSet, now: float) -> Ticket:
+        """Queue a clone."""
+        group = self._groups.setdefault(source_set.key, Group(source_set))
+        self._add(group, source_set.sources)
+        if group.idle:
+            group.gathering_since = now
+        if group.idle or now <= group.gather_until:
+            group.gather_until = min(
+                now + _GATHER_SECONDS,
+                group.gathering_since + _MAX_GATHER_SECONDS)
+        ticket = Ticket(group, next(self._numbers), now)
+        group.waiting.append(ticket)
+        return ticket
+
+    def set_sources(self, group: Group, found: Iterable[sources.Source],
+                    now: float) -> None:
+        """Use those sources that the cluster has listed."""
+        if self._groups.get(group.source_set.key) is not group:
+            return  # its last clone has ended meanwhile
+        found = list(found)
+        for source in self._add(group, found):
+            if source.maker is not None:
+                self._share.note_process(source.maker, now)
+        listed = {source.id for source in found}
+        group.unlisted -= listed
+        for source_id in list(group.source_ids):
+            if source_id not in listed and not (
+                    self.table.sources[source_id].own):
+                group.source_ids.remove(source_id)
+        self._discard_unused()
+
+    def leave(self, ticket: Ticket) -> None:
+        """Give up a place, whether it has a slot or not."""
+        if ticket in ticket.group.waiting:
+            ticket.group.waiting.remove(ticket)
+        if ticket.slot is not None:
+            self._release(ticket.slot)
+        self._drop_if_idle(ticket.group)
+
+    def accepted(self, slot: Slot, volume_id: int, now: float) -> None:
+        """Note that the cluster runs the clone of a slot."""
+        slot.started, slot.volume_id = now, volume_id
+        self.table.accepted(slot.source)
+
+    def refused(self, slot: Slot, by_node: bool, now: float) -> None:
+        """Note that the cluster had no room for the clone of a slot.
+
+        :param by_node: whether the node had its maximum of clones
+        """
+        pause = self._look_interval(slot.group, now)
+        self.table.refused(slot.source, by_node, now,
+                           now + pause * self._rng.uniform(0.5, 1))
+        self._take_back(slot)
+
+    def source_is_gone(self, slot: Slot) -> None:
+        """Note that the source of a slot does not exist any more."""
+        self._take_back(slot)
+        for group in self._groups.values():
+            if slot.source.id in group.source_ids:
+                group.source_ids.remove(slot.source.id)
+        self._discard_unused()
+
+    def ended(self, slot: Slot, now: float) -> None:
+        """Note that a clone is done, well or not."""
+        group = slot.group
+        if slot.started is not None:
+            self._durations[group.source_set.key] = now - slot.started
+        if self._share.should_yield(self._rng.random()):
+            slot.source.blocked_until = max(
+                slot.source.blocked_until, now + self._rng.uniform(1, 2) *
+                self._look_interval(group, now))
+        if slot.ticket is None and slot.volume_id is not None:
+            group.unlisted.add(slot.volume_id)
+        self._release(slot)
+        self._share.note_end(self.table.queues)
+        self._drop_if_idle(group)
+
+    def no_replica(self, slot: Slot) -> bool:
+        """Note that no replica can be made for this queue.
+
+        :returns: whether that was not known
+        """
+        is_news = slot.group.max_replicas > 0
+        slot.group.max_replicas = 0
+        self._release(slot)
+        self._drop_if_idle(slot.group)
+        return is_news
+
+    def observe(self, clones: Iterable[models.RunningClone],
+                now: float) -> list[Group]:
+        """Take note of all clones that run on the cluster.
+
+        :returns: the groups with a source of which a clone of another
+            process has ended; it may have been a replica
+        """
+        own: set[int] = set()
+        starting: dict[int, int] = {}
+        for slot in self._used():
+            if slot.volume_id is None:
+                starting[slot.source.id] = (
+                    starting.get(slot.source.id, 0) + 1)
+            else:
+                own.add(slot.volume_id)
+        ended = self.table.observe(clones, own, starting)
+        for group in self._groups.values():
+            group.observed = True
+        longest = max((self._duration(group)
+                       for group in self._groups.values()), default=1.0)
+        self._share.update(
+            len(own) + sum(starting.values()), self.table.foreign,
+            self._total(), self.table.queues, longest, now)
+        return [group for group in self._groups.values()
+                if not ended.isdisjoint(group.source_ids)]
+
+    def observe_none(self) -> None:
+        """Note that the running clones cannot be told at the moment."""
+        for group in self._groups.values():
+            group.observed = True
+
+    # What follows
+
+    def assign(self, now: float) -> list[Slot]:
+        """Return the slots that are to be used now."""
+        found: list[Slot] = []
+        while True:
+            slot = self._assign_one(now)
+            if slot is None:
+                return found
+            found.append(slot)
+
+    def next_time(self, now: float) -> Optional[float]:
+        """Return when `assign` may return more although nothing happens."""
+        times = [group.gather_until for group in self._groups.values()
+                 if group.waiting and group.gather_until > now]
+        unblocked = self.table.next_unblocked(now)
+        if unblocked is not None:
+            times.append(unblocked)
+        return min(times, default=None)
+
+    def look_delay(self, spread: float, now: float) -> float:
+        """Return the seconds after a look at the clones until the next one.
+
+        :param spread: from 0 to 1, drawn at random for each look, so that
+            the processes do not all look at the same time
+        """
+        first = self.first_waiting()
+        if first is None:
+            return _MAX_LOOK
+        if any(self._is_probing(group) for group in self._groups.values()):
+            return 0.0
+        interval = self._look_interval(first.group, now)
+        return spread * interval if self._share.outdated else interval
+
+    # Queries
+
+    def first_waiting(self) -> Optional[Ticket]:
+        """Return the clone that has waited longest."""
+        return min((group.waiting[0] for group in self._groups.values()
+                    if group.waiting), default=None,
+                   key=lambda ticket: ticket.number)
+
+    def source_ids(self) -> set[int]:
+        """Return the sources of the clones that wait or run."""
+        return {source_id for group in self._groups.values()
+                for source_id in group.source_ids}
+
+    def replicas_coming(self) -> int:
+        """Return how many replicas this process is making."""
+        return sum(slot.ticket is None for slot in self._used())
+
+    # Internals
+
+    def _assign_one(self, now: float) -> Optional[Slot]:
+        """Assign a slot to the image with the fewest running clones."""
+        if not self._share.allows(len(self._used())):
+            return None
+        for group in sorted(
+                (group for group in self._groups.values()
+                 if group.waiting and group.gather_until <= now),
+                key=lambda group: (len(group.used),
+                                   group.waiting[0].number)):
+            if self._is_probing(group):
+                continue
+            source = self.table.choose(
+                self._sources(group), now,
+                self._rng if self._share.contended else None)
+            if source is not None:
+                return self._use(group, source, now)
+        return None
+
+    def _use(self, group: Group, source: slots.SourceSlots,
+             now: float) -> Slot:
+        ticket = None
+        if not self._wants_replica(group, now):
+            ticket = group.waiting.pop(0)
+        slot = Slot(group, source, ticket)
+        if ticket is not None:
+            ticket.slot = slot
+        source.own.add(slot)
+        group.used.add(slot)
+        return slot
+
+    def _is_probing(self, group: Group) -> bool:
+        """Return whether the running clones have to be looked at first.
+
+        A cluster may queue clones instead of refusing them, so that those of
+        several processes would wait for one source while others are idle.
+        """
+        return not group.observed and bool(group.used) and (
+            len(group.waiting) >= self.table.limits.per_volume)
+
+    def _wants_replica(self, group: Group, now: float) -> bool:
+        """Return whether the next slot is to make a replica."""
+        making = sum(slot.ticket is None for slot in group.used)
+        most = group.max_replicas + 1 - making - len(group.unlisted) - len(
+            group.source_ids)
+        # A lone clone is never worth one, whatever other processes do.
+        if most <= 0 or len(group.waiting) < 2:
+            return False
+        share = self._share.of_queue(len(self._used()), self.table.foreign)
+        available = self.table.slots(self._sources(group))
+        demand = planning.Demand(
+            queued=math.ceil(len(group.waiting) / share),
+            free=max(available - self._young(group, now), 1),
+            slots=available, coming=round(making / share),
+            per_source=self.table.limits.per_volume,
+            capacity=max(available, self._capacity(group)),
+            sure_part=_SURE_PART)
+        return planning.replicas(demand, most) > 0
+
+    def _young(self, group: Group, now: float) -> int:
+        """Return how many slots will not be free soon."""
+        duration = self._durations.get(group.source_set.key)
+        return sum(source.foreign_young
+                   for source in self._sources(group)) + sum(
+            duration is None or slot.started is None or
+            now - slot.started < duration / 2 for slot in group.used)
+
+    def _capacity(self, group: Group) -> int:
+        """Return the slots of the cluster for the clones of one image."""
+        others = sum(other is not group for other in self._groups.values())
+        used = sum(source.busy for source in self.table.sources.values()
+                   if source.id not in group.source_ids)
+        capacity = self.table.capacity()
+        return max(capacity - used, capacity // (others + 1))
+
+    def _total(self) -> int:
+        """Return the slots of the sources of which clones wait."""
+        return min(self.table.capacity(), sum(
+            self.table.slots(self._sources(group))
+            for group in self._groups.values() if group.waiting))
+
+    def _duration(self, group: Group) -> float:
+        return self._durations.get(group.source_set.key, 1.0)
+
+    def _look_interval(self, group: Group, now: float) -> float:
+        seconds = self._durations.get(group.source_set.key)
+        if seconds is None:
+            seconds = now - group.gathering_since
+        return min(max(_RELATIVE_LOOK * seconds, _MIN_LOOK), _MAX_LOOK)
+
+    def _sources(self, group: Group) -> list[slots.SourceSlots]:
+        return [self.table.sources[source_id]
+                for source_id in group.source_ids]
+
+    def _used(self) -> list[Slot]:
+        return [slot for group in self._groups.values()
+                for slot in group.used]
+
+    def _add(self, group: Group, found: Iterable[sources.Source]
+             ) -> list[sources.Source]:
+        """Add sources to a group; return those that are new to it."""
+        new = []
+        for source in found:
+            self.table.add(source.id)
+            if source.id not in group.source_ids:
+                group.source_ids.append(source.id)
+                new.append(source)
+        return new
+
+    def _take_back(self, slot: Slot) -> None:
+        """Release a slot that was not used; its clone waits again."""
+        ticket = slot.ticket
+        self._release(slot)
+        if ticket is not None:
+            bisect.insort(slot.group.waiting, ticket,
+                          key=lambda each: each.number)
+
+    def _release(self, slot: Slot) -> None:
+        slot.source.own.discard(slot)
+        slot.group.used.discard(slot)
+        if slot.ticket is not None:
+            slot.ticket.slot = None
+
+    def _drop_if_idle(self, group: Group) -> None:
+        if group.idle and self._groups.get(group.source_set.key) is group:
+            del self._groups[group.source_set.key]
+            self._discard_unused()
+
+    def _discard_unused(self) -> None:
+        self.table.discard(set(self.table.sources) - self.source_ids())
