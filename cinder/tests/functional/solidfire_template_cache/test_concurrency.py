@@ -148,7 +148,7 @@ class FirstRequestsTestCase(ConcurrencyTestCase):
         self.assertEqual([self.image['id']], self.images.downloads)
         self.assertEqual(1, self.sim.calls.count('CreateVolume'))
         self.assert_clones(32)
-        self.assert_clean(replicas=15)
+        self.assert_clean(replicas=20)
 
     def test_first_requests_of_four_images_do_not_wait_for_each_other(self):
         data = [b'image %d ' % number * 5000 for number in range(4)]
@@ -191,7 +191,7 @@ class HitsTestCase(ConcurrencyTestCase):
         self.assertEqual([], [call for call in self.sim.calls
                               if call.method == 'CloneVolume' and
                               not call.ok])
-        self.assert_clean(replicas=15)
+        self.assert_clean(replicas=20)
 
     def test_hits_during_a_refill(self):
         new = self.images.replace(self.image['id'], NEW_DATA)
@@ -253,7 +253,7 @@ class StormsTestCase(ConcurrencyTestCase):
         self.assertEqual(1, self.sim.calls.count('CreateVolume'))
         self.assert_clones(64)
         self.assertGreater(len(self.copies()), 2)
-        self.assert_clean(replicas=15)
+        self.assert_clean(replicas=20)
         self.assertGreater(len({
             self.sim.cluster.node_of(volume)
             for volume in self.templates()}), 1)

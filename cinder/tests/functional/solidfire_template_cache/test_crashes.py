@@ -155,12 +155,16 @@ class StormTestCase(Hit):
         self.sim.faults.clear()
         self.await_clones()
         self.restart()
+        for host, self.volume_id in zip(
+                itertools.cycle([self.other, self.mortal]), self.storm):
+            if updated:
+                self.step_delete()
+            else:
+                self.assert_created(host.create(
+                    self.image, self.volume_id, age=crashes.AGE).wait())
         if updated:
             self.image = self.replace_image(self.image)
-        for host, volume_id in zip(
-                itertools.cycle([self.other, self.mortal]), self.storm):
-            self.assert_created(host.create(
-                self.image, volume_id, age=crashes.AGE).wait())
+            self.step_create()
         self.check_end()
 
 

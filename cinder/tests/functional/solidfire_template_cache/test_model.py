@@ -150,16 +150,15 @@ class Rules(object):
 
     def unneeded_templates(self):
         """Return all templates but the good one of each image."""
-        found, good = [], set()
+        found, good = [], {}
         for volume in self._test.templates():
             if volume.volume_id in self.foreign:
                 continue
-            data = volume.attributes.get(template_model.ATTRIBUTE) or {}
-            held = volume.name, data.get('image_hash')
-            if self._is_good(volume) and (
-                    volume.name not in {name for name, _hash in good} or
-                    held in good and base.is_replica(volume)):
-                good.add(held)
+            held = volume.attributes.get(template_model.ATTRIBUTE, {}).get(
+                'image_hash')
+            if self._is_good(volume) and (volume.name not in good or (
+                    good[volume.name] == held and base.is_replica(volume))):
+                good[volume.name] = held
             elif self.shared or not self._is_filling(volume):
                 found.append(volume)
         return found

@@ -53,6 +53,10 @@ _MAX_DURATIONS = 1024
 # in turn.
 _SURE_PART = 0.75
 
+# One in so many clones is planned for in addition: some slots are lost
+# between two clones.
+_MARGIN = 16
+
 
 class Ticket(object):
     """The place of one clone in the queue of its image.
@@ -341,12 +345,13 @@ class Dispatcher(object):
         most = group.max_replicas + 1 - making - len(group.unlisted) - len(
             group.source_ids)
         # A lone clone is never worth one, whatever other processes do.
-        if most <= 0 or len(group.waiting) < 2:
+        waiting = len(group.waiting)
+        if most <= 0 or waiting < 2:
             return False
         share = self._share.of_queue(len(self._used()), self.table.foreign)
         available = self.table.slots(self._sources(group))
         demand = planning.Demand(
-            queued=math.ceil(len(group.waiting) / share),
+            queued=math.ceil((waiting + waiting // _MARGIN) / share),
             free=max(available - self._young(group, now), 1),
             slots=available, coming=round(making / share),
             per_source=self.table.limits.per_volume,

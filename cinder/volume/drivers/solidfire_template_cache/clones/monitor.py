@@ -145,13 +145,10 @@ class CloneMonitor(object):
                 raise exceptions.CloneFailed(template=source_id,
                                              reason=job.error)
             elif job.done:
-                with self._lock:
-                    # Without what calls took that were slow or retried, and
-                    # without most of what the cluster may have queued it.
-                    self._last_duration[key] = min(
-                        asked, due - watched.begin,
-                        _MAX_GROWTH * (expected or asked)) * (
-                            _ADVANCE if polls == 1 else 1.0)
+                if elapsed - asked < _MIN_POLL:
+                    # Else the call was slow or retried, and tells nothing.
+                    self._learn(key, min(asked, due - watched.begin),
+                                expected, polls)
                 return
             if elapsed >= self._timeout:
                 raise exceptions.CloneTimeout(
@@ -159,6 +156,16 @@ class CloneMonitor(object):
                     reason=_('its job is still running'))
             due = self._next_poll(watched, elapsed, polls,
                                   expected is not None)
+
+    def _learn(self, key: Hashable, seconds: float,
+               expected: Optional[float], polls: int) -> None:
+        """Remember what a clone took, for the next one of the image."""
+        if expected is not None:
+            # The cluster may have queued it.
+            seconds = min(seconds, _MAX_GROWTH * expected)
+        with self._lock:
+            self._last_duration[key] = seconds * (
+                _ADVANCE if polls == 1 else 1.0)
 
     def _first_poll(self, watched: _Watched,
                     expected: Optional[float]) -> float:

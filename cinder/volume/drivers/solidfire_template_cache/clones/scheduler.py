@@ -191,11 +191,13 @@ class CloneScheduler(object):
 
     def _wait_for_replica(self, slot: dispatch.Slot,
                           started: models.StartedClone) -> None:
+        done = False
         try:
             with self._monitor.in_flight(started.volume.id):
                 self._queue.accepted(slot, started.volume.id)
                 self._monitor.wait_for_job(slot.group.source_set.key,
                                            slot.source.id, started)
+            done = True
         except Exception as exc:
             LOG.info('Replica %(replica)s of template volume %(volume)s was '
                      'not completed: %(reason)s',
@@ -206,6 +208,10 @@ class CloneScheduler(object):
             self._queue.ended(slot)
         try:
             self._queue.refresh(slot.group)
+            if done and started.volume.id not in slot.group.source_ids and (
+                    slot.group.source_set.remove_unrecorded(
+                        started.volume.id)):
+                self._queue.no_replica(slot)
         except Exception as exc:
             LOG.debug('The templates of the image were not listed: %s',
                       log_utils.format_error(exc))

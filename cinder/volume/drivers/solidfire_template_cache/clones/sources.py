@@ -59,6 +59,14 @@ class SourceSet(abc.ABC):
         """Note that a source does not exist any more."""
 
     @abc.abstractmethod
+    def remove_unrecorded(self, volume_id: int) -> bool:
+        """Remove a new replica if it has lost its record.
+
+        :returns: whether it was removed
+        :raises element.errors.ElementError: a call failed
+        """
+
+    @abc.abstractmethod
     def start_replica(self, source_id: int) -> models.StartedClone:
         """Start to clone a source into a further one.
 

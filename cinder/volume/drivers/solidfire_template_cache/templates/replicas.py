@@ -101,6 +101,15 @@ class Replicas(object):
         """Note that a template does not exist any more."""
         self._provider.forget(self.template(source_id))
 
+    def remove_unrecorded(self, image: metadata.Image,
+                          volume_id: int) -> bool:
+        """Remove a new replica if it has lost its record.
+
+        :returns: whether it was removed
+        :raises element.errors.ElementError: a call failed
+        """
+        return self._store.remove_unrecorded(image.id, volume_id)
+
     def start(self, source_id: int) -> models.StartedClone:
         """Start to clone a template into a replica.
 
@@ -163,6 +172,9 @@ class TemplateSources(sources.SourceSet):
 
     def forget(self, source_id: int) -> None:
         self._replicas.forget(source_id)
+
+    def remove_unrecorded(self, volume_id: int) -> bool:
+        return self._replicas.remove_unrecorded(self._image, volume_id)
 
     def start_replica(self, source_id: int) -> models.StartedClone:
         return self._replicas.start(source_id)

@@ -172,6 +172,26 @@ class TemplateStore(object):
             self.account().id, enable_512e, planned.attributes(),
             access='readOnly')
 
+    def remove_unrecorded(self, image_id: str, volume_id: int) -> bool:
+        """Remove a new replica that has lost its record.
+
+        Without it, no one would find it. A volume with another name or owner
+        is not a replica: the reply that named it was wrong.
+
+        :returns: whether it was removed
+        """
+        volume = self._client.find_volume(volume_id)
+        if volume is None or volume.name != model.name_for(image_id) or (
+                volume.account_id != self.account().id or
+                model.from_volume(volume, image_id) is not None):
+            return False
+        LOG.info('Removing SolidFire volume %(volume)s: it was to be a '
+                 'replica of a template of image %(image)s, and the cluster '
+                 'did not store its attributes.',
+                 {'volume': volume_id, 'image': image_id})
+        self._client.remove_volume(volume_id)
+        return True
+
     def discard_fill(self, planned: model.Template,
                      volume: Optional[models.Volume]) -> None:
         """Remove whatever one attempt to fill has created.

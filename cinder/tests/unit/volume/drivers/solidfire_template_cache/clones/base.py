@@ -51,6 +51,8 @@ class SourceSet(sources.SourceSet):
         self.found = list(self.sources)
         self.forget = mock.create_autospec(super().forget)
         self.start_replica = mock.create_autospec(super().start_replica)
+        self.remove_unrecorded = mock.create_autospec(
+            super().remove_unrecorded, return_value=False)
 
     @staticmethod
     def source(source_id, maker=None):
@@ -60,6 +62,9 @@ class SourceSet(sources.SourceSet):
         return self.found
 
     def forget(self, source_id):
+        """Replaced by a mock."""
+
+    def remove_unrecorded(self, volume_id):
         """Replaced by a mock."""
 
     def start_replica(self, source_id):

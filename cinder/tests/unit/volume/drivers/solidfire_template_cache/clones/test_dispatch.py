@@ -279,7 +279,7 @@ class ReplicaTestCase(DispatchTestCase):
 
     # Clones, replicas that are allowed; clone times, replicas
     @ddt.data((1, 32, 1, 0), (2, 32, 1, 0), (3, 32, 2, 0), (8, 32, 3, 1),
-              (64, 32, 5, 15), (256, 32, 11, 20), (256, 0, 128, 0),
+              (64, 32, 5, 16), (256, 32, 11, 20), (256, 0, 128, 0),
               (256, 3, 34, 3))
     @ddt.unpack
     def test_storm(self, count, max_replicas, rounds, most_made):
@@ -338,8 +338,8 @@ class ReplicaTestCase(DispatchTestCase):
                     if not self.dispatcher._share.allows(own)))
 
     # Slots that another image uses, clones of other processes; the demand
-    @ddt.data((0, 0, (31, 32)), (2, 0, (31, 30)), (32, 0, (31, 16)),
-              (0, 1, (160, 32)), (0, 2, None))
+    @ddt.data((0, 0, (32, 32)), (2, 0, (32, 30)), (32, 0, (32, 16)),
+              (0, 1, (170, 32)), (0, 2, None))
     @ddt.unpack
     def test_demand(self, used, foreign, expected):
         self.arrive(used, *range(100, 100 + used // 2), key='other')

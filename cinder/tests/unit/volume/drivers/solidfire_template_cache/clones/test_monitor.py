@@ -12,6 +12,7 @@
 
 """Polls: their intervals, jobs that end or vanish, clones of other hosts."""
 
+import dataclasses
 import itertools
 
 import ddt
@@ -109,23 +110,31 @@ class WaitForJobTestCase(MonitorTestCase):
             waited, _calls = self.wait_for_job(10)
             self.assert_waited(10, 2, waited)
 
+    def test_short_clone_is_polled_again_without_a_look(self):
+        self.wait_for_job(1)
+        self.wait_for_job(1.04)
+        self.assertEqual(['get_job'] * 2, self.calls())
+
+    def test_polls_come_sooner_while_the_first_one_finds_the_end(self):
+        found = [self.wait_for_job(seconds)[0] for seconds in [2] + [1] * 5]
+        self.assertEqual(sorted(set(found[1:]), reverse=True), found[1:])
+
     def test_note_running(self):
-        # What another thread has listed saves polls, and tells the end.
+        # What another thread has listed tells the end, whatever was expected.
         volume = self.begin(20)
-        with self.monitor.in_flight(volume.id):
-            wait = self.clock.wait
+        wait = self.clock.wait
 
-            def look(condition, seconds):
-                condition.release()
-                wait(condition, min(seconds, 0.5))
-                self.monitor.note_running(self.list_clones())
-                condition.acquire()
+        def look(condition, seconds):
+            condition.release()
+            wait(condition, min(seconds, 0.5))
+            self.monitor.note_running(self.client.list_clones())
+            condition.acquire()
 
-            self.mock_object(self.clock, 'wait', look)
-            self.monitor.wait_for_job('image', base.SOURCE_ID,
-                                      self.started(volume))
-        self.assertTrue(20 <= self.clock.monotonic() <= 20.5)
-        self.client.list_clones.assert_not_called()
+        self.client.list_clones.side_effect = lambda: [
+            dataclasses.replace(clone, remaining=500.0)
+            for clone in self.list_clones()]
+        self.mock_object(self.clock, 'wait', look)
+        self.assert_waited(20, 0.5, self.wait_for_job(volume=volume)[0])
         self.assertLessEqual(self.client.get_job.call_count, 3)
 
     def test_wait_for_job_result_was_in_a_lost_reply(self):

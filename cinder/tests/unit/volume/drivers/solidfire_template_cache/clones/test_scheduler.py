@@ -63,6 +63,8 @@ class SchedulerTestCase(base.CloneTestCase):
             mock.call.list_volumes('UUID-1')], self.client.method_calls)
         self.late.note_created.assert_called_once_with(volume, 7)
         self.assertLess(self.clock.monotonic(), 0.12)
+        # The queue has learned how long it takes.
+        self.assertIn('image', self.scheduler._queue._dispatcher._durations)
 
     def test_slot_is_for_the_next_one_before_the_listing(self):
         self.client.list_volumes.side_effect = lambda name: (
@@ -181,6 +183,15 @@ class ReplicaTestCase(base.CloneTestCase):
             self.make(self.started(replica)))
         self.assertEqual([replica.id], self.let_time_pass())
         self.assertEqual([], self.log.infos)
+
+    @ddt.data(True, False)
+    def test_replica_that_is_not_listed(self, removed):
+        replica = self.begin(0)
+        self.sources.remove_unrecorded.return_value = removed
+        calls = self.make(self.started(replica))
+        self.sources.remove_unrecorded.assert_called_once_with(replica.id)
+        self.assertEqual(['accepted', 'ended', 'refresh'] + (
+            ['no_replica'] if removed else []), [call[0] for call in calls])
 
     # What fails, and whether an operator reads of it
     @ddt.data(('job', True), ('wait', True), ('refresh', False))

@@ -215,8 +215,10 @@ class LookTestCase(QueueTestCase):
         self.sources.refresh = mock.Mock(
             spec_set=[], side_effect=base.api_error('xNew'))
         self.queue._look()
+        self.ticket.group.observed = False
         self.client.list_clones.side_effect = base.api_error('xNew')
         self.assert_times_out(self.ticket, 5)
+        self.assertTrue(self.ticket.group.observed)
         self.sources.refresh.assert_called_once_with()
         self.assertIn('were not counted', log.text)
         self.assertEqual([], log.warnings)

@@ -328,6 +328,22 @@ class RecordTestCase(StoreTestCase):
                           self.clock.now()), found)
 
 
+@ddt.ddt
+class RemoveUnrecordedTestCase(StoreTestCase):
+
+    @ddt.data(({'attributes': {}}, True), ({}, False),
+              ({'attributes': {}, 'name': 'other'}, False),
+              ({'attributes': {}, 'account_id': 99}, False), (None, False))
+    @ddt.unpack
+    def test_remove_unrecorded(self, changes, removed):
+        self.client.find_volume.return_value = (
+            None if changes is None else base.template_volume(**changes))
+        self.assertIs(removed, self.store.remove_unrecorded(
+            fake.IMAGE_ID, 7))
+        self.assertEqual([mock.call(7)] if removed else [],
+                         self.client.remove_volume.mock_calls)
+
+
 class RemoveTestCase(StoreTestCase):
 
     def test_remove(self):
