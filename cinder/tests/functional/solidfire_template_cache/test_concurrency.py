@@ -260,8 +260,10 @@ class StormsTestCase(ConcurrencyTestCase):
         self.sim.cluster.jobs.seconds = 0
         self.sim.reset_calls()
         self.assert_cloned(self.together(self.request()))
-        self.assertEqual(['CloneVolume', 'GetAsyncResult', 'ListVolumes'],
-                         self.sim.calls.methods)
+        # The last replica may be looked for meanwhile; see test_hits.
+        self.assertEqual({'CloneVolume', 'GetAsyncResult', 'ListVolumes'},
+                         set(self.sim.calls.methods))
+        self.assertEqual(1, self.sim.calls.count('CloneVolume'))
         self.expire_replicas()
 
     def test_requests_that_need_no_replica(self):
