@@ -67,6 +67,9 @@ class Sources(sources.SourceSet):
             self._host.dispatcher.replicas_coming())
         return self._host.cluster.clone(source_id, self.key, self._host.name)
 
+    def remove_unrecorded(self, volume_id):
+        return False
+
 
 class Host(object):
     """One volume service.
@@ -275,5 +278,6 @@ class Host(object):
             self._nodes if self._nodes and self._nodes >= 3 else None))
         for group in self.dispatcher.observe(clones, self.env.now):
             yield from self._refresh(group)
+        self.dispatcher.divide(self.env.now)
         self._last_look = self.env.now
         self._spread = self._rng.random()

@@ -157,9 +157,9 @@ class FirstRequestsTestCase(ConcurrencyTestCase):
         all_four = threading.Barrier(4)
         self.images.on_download = lambda _image_id: all_four.wait(TIMEOUT)
         outcomes = self.together(*itertools.chain.from_iterable(
-            self.requests(4, image) for image in images))
+            self.requests(3, image) for image in images))
         for number, expected in enumerate(data):
-            self.assert_cloned(outcomes[4 * number:4 * number + 4], expected)
+            self.assert_cloned(outcomes[3 * number:3 * number + 3], expected)
         self.assertEqual(sorted(image['id'] for image in images),
                          sorted(self.images.downloads))
         self.assert_clean(templates=4)

@@ -37,6 +37,7 @@ from cinder.volume.drivers.solidfire_template_cache.clones import fair_share
 from cinder.volume.drivers.solidfire_template_cache.clones import planning
 from cinder.volume.drivers.solidfire_template_cache.clones import slots
 from cinder.volume.drivers.solidfire_template_cache.clones import sources
+from cinder.volume.drivers.solidfire_template_cache.clones import tickets
 from cinder.volume.drivers.solidfire_template_cache.element import models
 
 # Seconds for which the first clone of an image waits for others to arrive: a
@@ -58,58 +59,6 @@ _SURE_PART = 0.75
 _MARGIN = 16
 
 
-class Ticket(object):
-    """The place of one clone in the queue of its image.
-
-    :ivar slot: what it was assigned; None while it waits
-    """
-
-    def __init__(self, group: 'Group', number: int, now: float) -> None:
-        self.group = group
-        self.number = number
-        self.arrived = now
-        self.slot: Optional['Slot'] = None
-
-
-class Slot(object):
-    """A slot of a source, in use from its assignment to its release.
-
-    :ivar ticket: the clone that uses it; None for a replica
-    :ivar started: when the cluster accepted the clone; None before
-    :ivar volume_id: of the clone; None before
-    """
-
-    def __init__(self, group: 'Group', source: slots.SourceSlots,
-                 ticket: Optional[Ticket]) -> None:
-        self.group = group
-        self.source = source
-        self.ticket = ticket
-        self.started: Optional[float] = None
-        self.volume_id: Optional[int] = None
-
-
-class Group(object):
-    """The clones of one version of an image that wait or run."""
-
-    def __init__(self, source_set: sources.SourceSet) -> None:
-        self.source_set = source_set
-        self.max_replicas = source_set.max_replicas
-        self.source_ids: list[int] = []
-        self.waiting: list[Ticket] = []
-        self.used: set[Slot] = set()
-        self.gathering_since = 0.0
-        self.gather_until = 0.0
-        # Replicas that were made and not listed yet.
-        self.unlisted: set[int] = set()
-        # Whether the running clones were looked at since it was idle.
-        self.observed = False
-
-    @property
-    def idle(self) -> bool:
-        """Whether no clone waits or runs."""
-        return not self.waiting and not self.used
-
-
 class Dispatcher(object):
     """The queues and the slots of one cluster, for one process.
 
@@ -121,16 +70,18 @@ class Dispatcher(object):
         self.table = slots.SlotTable()
         self._rng = rng or random.Random()
         self._share = fair_share.FairShare()
-        self._groups: dict[Hashable, Group] = {}
+        self._groups: dict[Hashable, tickets.Group] = {}
         self._numbers = itertools.count()
         self._durations: MutableMapping[Hashable, float] = (
             cachetools.LRUCache(_MAX_DURATIONS))
 
     # What happens
 
-    def arrive(self, source_set: sources.SourceSet, now: float) -> Ticket:
+    def arrive(self, source_set: sources.SourceSet,
+               now: float) -> tickets.Ticket:
         """Queue a clone."""
-        group = self._groups.setdefault(source_set.key, Group(source_set))
+        group = self._groups.setdefault(source_set.key,
+                                        tickets.Group(source_set))
         self._add(group, source_set.sources)
         if group.idle:
             group.gathering_since = now
@@ -138,12 +89,12 @@ class Dispatcher(object):
             group.gather_until = min(
                 now + _GATHER_SECONDS,
                 group.gathering_since + _MAX_GATHER_SECONDS)
-        ticket = Ticket(group, next(self._numbers), now)
+        ticket = tickets.Ticket(group, next(self._numbers), now)
         group.waiting.append(ticket)
         return ticket
 
-    def set_sources(self, group: Group, found: Iterable[sources.Source],
-                    now: float) -> None:
+    def set_sources(self, group: tickets.Group,
+                    found: Iterable[sources.Source], now: float) -> None:
         """Use those sources that the cluster has listed."""
         if self._groups.get(group.source_set.key) is not group:
             return  # its last clone has ended meanwhile
@@ -159,7 +110,7 @@ class Dispatcher(object):
                 group.source_ids.remove(source_id)
         self._discard_unused()
 
-    def leave(self, ticket: Ticket) -> None:
+    def leave(self, ticket: tickets.Ticket) -> None:
         """Give up a place, whether it has a slot or not."""
         if ticket in ticket.group.waiting:
             ticket.group.waiting.remove(ticket)
@@ -167,12 +118,13 @@ class Dispatcher(object):
             self._release(ticket.slot)
         self._drop_if_idle(ticket.group)
 
-    def accepted(self, slot: Slot, volume_id: int, now: float) -> None:
+    def accepted(self, slot: tickets.Slot, volume_id: int, now: float) -> None:
         """Note that the cluster runs the clone of a slot."""
         slot.started, slot.volume_id = now, volume_id
+        self._share.note_started()
         self.table.accepted(slot.source)
 
-    def refused(self, slot: Slot, by_node: bool, now: float) -> None:
+    def refused(self, slot: tickets.Slot, by_node: bool, now: float) -> None:
         """Note that the cluster had no room for the clone of a slot.
 
         :param by_node: whether the node had its maximum of clones
@@ -182,7 +134,7 @@ class Dispatcher(object):
                            now + pause * self._rng.uniform(0.5, 1))
         self._take_back(slot)
 
-    def source_is_gone(self, slot: Slot) -> None:
+    def source_is_gone(self, slot: tickets.Slot) -> None:
         """Note that the source of a slot does not exist any more."""
         self._take_back(slot)
         for group in self._groups.values():
@@ -190,7 +142,7 @@ class Dispatcher(object):
                 group.source_ids.remove(slot.source.id)
         self._discard_unused()
 
-    def ended(self, slot: Slot, now: float) -> None:
+    def ended(self, slot: tickets.Slot, now: float) -> None:
         """Note that a clone is done, well or not."""
         group = slot.group
         if slot.started is not None:
@@ -205,7 +157,7 @@ class Dispatcher(object):
         self._share.note_end(self.table.queues)
         self._drop_if_idle(group)
 
-    def no_replica(self, slot: Slot) -> bool:
+    def no_replica(self, slot: tickets.Slot) -> bool:
         """Note that no replica can be made for this queue.
 
         :returns: whether that was not known
@@ -217,7 +169,7 @@ class Dispatcher(object):
         return is_news
 
     def observe(self, clones: Iterable[models.RunningClone],
-                now: float) -> list[Group]:
+                now: float) -> list[tickets.Group]:
         """Take note of all clones that run on the cluster.
 
         :returns: the groups with a source of which a clone of another
@@ -231,16 +183,30 @@ class Dispatcher(object):
                     starting.get(slot.source.id, 0) + 1)
             else:
                 own.add(slot.volume_id)
+        known = self.table.foreign_ids
         ended = self.table.observe(clones, own, starting)
+        self._share.note_foreign_started(
+            len(self.table.foreign_ids - known))
         for group in self._groups.values():
             group.observed = True
-        longest = max((self._duration(group)
-                       for group in self._groups.values()), default=1.0)
-        self._share.update(
-            len(own) + sum(starting.values()), self.table.foreign,
-            self._total(), self.table.queues, longest, now)
         return [group for group in self._groups.values()
                 if not ended.isdisjoint(group.source_ids)]
+
+    def divide(self, now: float) -> None:
+        """Divide the slots among the processes.
+
+        Called after a look at the running clones, when the sources that have
+        become known by it are set.
+        """
+        longest = max((self._duration(group)
+                       for group in self._groups.values()), default=1.0)
+        foreign, total = self.table.foreign, self._total()
+        if not foreign:
+            # Those of other images take slots of the same nodes.
+            foreign = self.table.others
+            total = min(total + foreign, self.table.capacity())
+        self._share.update(len(self._used()), foreign, total,
+                           self.table.queues, longest, now)
 
     def observe_none(self) -> None:
         """Note that the running clones cannot be told at the moment."""
@@ -249,9 +215,9 @@ class Dispatcher(object):
 
     # What follows
 
-    def assign(self, now: float) -> list[Slot]:
+    def assign(self, now: float) -> list[tickets.Slot]:
         """Return the slots that are to be used now."""
-        found: list[Slot] = []
+        found: list[tickets.Slot] = []
         while True:
             slot = self._assign_one(now)
             if slot is None:
@@ -283,7 +249,7 @@ class Dispatcher(object):
 
     # Queries
 
-    def first_waiting(self) -> Optional[Ticket]:
+    def first_waiting(self) -> Optional[tickets.Ticket]:
         """Return the clone that has waited longest."""
         return min((group.waiting[0] for group in self._groups.values()
                     if group.waiting), default=None,
@@ -300,7 +266,7 @@ class Dispatcher(object):
 
     # Internals
 
-    def _assign_one(self, now: float) -> Optional[Slot]:
+    def _assign_one(self, now: float) -> Optional[tickets.Slot]:
         """Assign a slot to the image with the fewest running clones."""
         if not self._share.allows(len(self._used())):
             return None
@@ -318,28 +284,34 @@ class Dispatcher(object):
                 return self._use(group, source, now)
         return None
 
-    def _use(self, group: Group, source: slots.SourceSlots,
-             now: float) -> Slot:
+    def _use(self, group: tickets.Group, source: slots.SourceSlots,
+             now: float) -> tickets.Slot:
         ticket = None
         if not self._wants_replica(group, now):
             ticket = group.waiting.pop(0)
-        slot = Slot(group, source, ticket)
+        slot = tickets.Slot(group, source, ticket)
         if ticket is not None:
             ticket.slot = slot
         source.own.add(slot)
         group.used.add(slot)
         return slot
 
-    def _is_probing(self, group: Group) -> bool:
+    def _is_probing(self, group: tickets.Group) -> bool:
         """Return whether the running clones have to be looked at first.
 
         A cluster may queue clones instead of refusing them, so that those of
-        several processes would wait for one source while others are idle.
+        several processes would wait for one source while others are idle. And
+        the first process to arrive would take the slots of all images.
         """
-        return not group.observed and bool(group.used) and (
-            len(group.waiting) >= self.table.limits.per_volume)
+        if group.observed or not group.waiting:
+            return False
+        several = sum(bool(each.waiting)
+                      for each in self._groups.values()) > 1
+        per_volume = self.table.limits.per_volume
+        return (bool(group.used) and len(group.waiting) >= per_volume or
+                several and len(self._used()) >= per_volume)
 
-    def _wants_replica(self, group: Group, now: float) -> bool:
+    def _wants_replica(self, group: tickets.Group, now: float) -> bool:
         """Return whether the next slot is to make a replica."""
         making = sum(slot.ticket is None for slot in group.used)
         most = group.max_replicas + 1 - making - len(group.unlisted) - len(
@@ -349,9 +321,13 @@ class Dispatcher(object):
         if most <= 0 or waiting < 2:
             return False
         share = self._share.of_queue(len(self._used()), self.table.foreign)
+        queued = math.ceil(waiting / share)
         available = self.table.slots(self._sources(group))
         demand = planning.Demand(
-            queued=math.ceil((waiting + waiting // _MARGIN) / share),
+            queued=queued,
+            # What other queues will leave is a guess.
+            margin=math.ceil(queued / _MARGIN)
+            if share < 1 or len(self._groups) > 1 else queued // _MARGIN,
             free=max(available - self._young(group, now), 1),
             slots=available, coming=round(making / share),
             per_source=self.table.limits.per_volume,
@@ -359,7 +335,7 @@ class Dispatcher(object):
             sure_part=_SURE_PART)
         return planning.replicas(demand, most) > 0
 
-    def _young(self, group: Group, now: float) -> int:
+    def _young(self, group: tickets.Group, now: float) -> int:
         """Return how many slots will not be free soon."""
         duration = self._durations.get(group.source_set.key)
         return sum(source.foreign_young
@@ -367,7 +343,7 @@ class Dispatcher(object):
             duration is None or slot.started is None or
             now - slot.started < duration / 2 for slot in group.used)
 
-    def _capacity(self, group: Group) -> int:
+    def _capacity(self, group: tickets.Group) -> int:
         """Return the slots of the cluster for the clones of one image."""
         others = sum(other is not group for other in self._groups.values())
         used = sum(source.busy for source in self.table.sources.values()
@@ -381,24 +357,24 @@ class Dispatcher(object):
             self.table.slots(self._sources(group))
             for group in self._groups.values() if group.waiting))
 
-    def _duration(self, group: Group) -> float:
+    def _duration(self, group: tickets.Group) -> float:
         return self._durations.get(group.source_set.key, 1.0)
 
-    def _look_interval(self, group: Group, now: float) -> float:
+    def _look_interval(self, group: tickets.Group, now: float) -> float:
         seconds = self._durations.get(group.source_set.key)
         if seconds is None:
             seconds = now - group.gathering_since
         return min(max(_RELATIVE_LOOK * seconds, _MIN_LOOK), _MAX_LOOK)
 
-    def _sources(self, group: Group) -> list[slots.SourceSlots]:
+    def _sources(self, group: tickets.Group) -> list[slots.SourceSlots]:
         return [self.table.sources[source_id]
                 for source_id in group.source_ids]
 
-    def _used(self) -> list[Slot]:
+    def _used(self) -> list[tickets.Slot]:
         return [slot for group in self._groups.values()
                 for slot in group.used]
 
-    def _add(self, group: Group, found: Iterable[sources.Source]
+    def _add(self, group: tickets.Group, found: Iterable[sources.Source]
              ) -> list[sources.Source]:
         """Add sources to a group; return those that are new to it."""
         new = []
@@ -409,7 +385,7 @@ class Dispatcher(object):
                 new.append(source)
         return new
 
-    def _take_back(self, slot: Slot) -> None:
+    def _take_back(self, slot: tickets.Slot) -> None:
         """Release a slot that was not used; its clone waits again."""
         ticket = slot.ticket
         self._release(slot)
@@ -417,13 +393,13 @@ class Dispatcher(object):
             bisect.insort(slot.group.waiting, ticket,
                           key=lambda each: each.number)
 
-    def _release(self, slot: Slot) -> None:
+    def _release(self, slot: tickets.Slot) -> None:
         slot.source.own.discard(slot)
         slot.group.used.discard(slot)
         if slot.ticket is not None:
             slot.ticket.slot = None
 
-    def _drop_if_idle(self, group: Group) -> None:
+    def _drop_if_idle(self, group: tickets.Group) -> None:
         if group.idle and self._groups.get(group.source_set.key) is group:
             del self._groups[group.source_set.key]
             self._discard_unused()

@@ -34,8 +34,12 @@ _MIN_SHARE = 1 / 8
 # A process that has made a replica counts for so many clone times.
 _ACTIVE_CLONES = 4
 
-# How often a slot is left to others although none was seen: a process that
-# has all slots of a source does not see who waits for one.
+# A process that has started more clones than the others leaves them this part
+# of the difference.
+_REPAID = 0.5
+
+# How often a slot, of few, is left to others although none was seen: a process
+# that has all slots does not see who waits for one.
 _UNPROVOKED = 0.25
 
 
@@ -49,6 +53,9 @@ class FairShare(object):
         self._allowed: Optional[int] = None
         self._total = 0
         self._saturated = False
+        # Clones since slots were last free and others were not seen.
+        self._own_started = 0
+        self._foreign_started = 0
         self.outdated = False
         """Whether to look at the running clones before the next start."""
 
@@ -60,6 +67,14 @@ class FairShare(object):
     def note_process(self, name: Hashable, now: float) -> None:
         """Note that another process makes replicas."""
         self._others[name] = now
+
+    def note_started(self) -> None:
+        """Note that the cluster accepted a clone of this process."""
+        self._own_started += 1
+
+    def note_foreign_started(self, count: int) -> None:
+        """Note that so many clones of other processes were seen first."""
+        self._foreign_started += count
 
     def update(self, own: int, foreign: int, total: int, queues: bool,
                clone_seconds: float, now: float) -> None:
@@ -79,12 +94,16 @@ class FairShare(object):
             name: seen for name, seen in self._others.items()
             if now - seen < _ACTIVE_CLONES * clone_seconds}
         if not foreign:
+            if not self._saturated:
+                self._own_started = self._foreign_started = 0
             return
         processes = max(2, 1 + len(self._others))
         self._allowed = math.ceil(total / processes)
         # Slots that were not taken since the last look are not wanted.
         if free > 0 and (queues or not was_saturated):
             self._allowed = own + math.ceil(free / processes)
+        excess = self._own_started - self._foreign_started / (processes - 1)
+        self._allowed = max(1, int(self._allowed - _REPAID * max(0, excess)))
 
     def allows(self, own: int) -> bool:
         """Return whether a process with so many clones may start another."""
@@ -103,12 +122,16 @@ class FairShare(object):
     def should_yield(self, chance: float) -> bool:
         """Return whether to leave a slot that became free to others.
 
-        There may be fewer slots than processes, which then take turns.
+        There may be fewer slots than processes, which then take turns. A
+        process that has all of many slots leaves one in some clone times.
 
         :param chance: from 0 to 1, drawn at random
         """
-        return (self._saturated and self._total < _HIDDEN + 2 and
-                (self.contended or chance < _UNPROVOKED))
+        few = self._total < _HIDDEN + 2
+        if self.contended:
+            return self._saturated and few
+        return self._saturated and chance < (
+            _UNPROVOKED if few else _UNPROVOKED / self._total)
 
     @staticmethod
     def of_queue(own: int, foreign: int) -> float:

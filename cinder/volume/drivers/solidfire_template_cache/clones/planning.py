@@ -28,7 +28,9 @@ import functools
 import math
 
 # See Demand.sure_part; found by simulation.
-_GAIN = 0.5
+_GAIN = 0.6
+
+_ROUNDING = 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,10 +49,13 @@ class Demand(object):
     """Clones of one source that may run at the same time."""
     capacity: int
     """Slots of the cluster for clones of this image."""
+    margin: int = 0
+    """Clones to plan for in addition: some slots are lost between two
+    clones. Both queues, with and without them, are to be done soon."""
     sure_part: float = 1.0
     """Part of the capacity up to which a replica adds all of its slots. The
     cluster chooses the node of a replica, and it may choose one whose slots
-    are all used already, so a replica beyond this part counts half."""
+    are all used already, so a replica beyond this part counts less."""
 
 
 def rounds(demand: Demand, replicas: int) -> int:
@@ -64,7 +69,7 @@ def rounds(demand: Demand, replicas: int) -> int:
         queued -= available - making
         count += 1
         slots = _grow(demand, slots, coming + making)
-        coming, available = 0, max(int(slots), 1)
+        coming, available = 0, max(int(slots + _ROUNDING), 1)
         if not made:
             return count + -(-max(queued, 0) // available)
     return count
@@ -83,13 +88,14 @@ def replicas(demand: Demand, most: int) -> int:
 
     :param most: replicas that may be made at most
     """
-    best, fewest = 0, rounds(demand, 0)
+    longer = dataclasses.replace(demand, queued=demand.queued + demand.margin)
+    best, fewest = 0, rounds(demand, 0) + rounds(longer, 0)
     gain = _GAIN if demand.sure_part < 1 else 1.0
     # More than fill the cluster serve nobody.
     useful = math.ceil((demand.capacity - demand.slots) / (
         demand.per_source * gain)) - demand.coming
     for number in range(1, min(most, useful) + 1):
-        count = rounds(demand, number)
+        count = rounds(demand, number) + rounds(longer, number)
         if count < fewest:
             best, fewest = number, count
     return best

@@ -21,12 +21,12 @@ from oslo_log import log as logging
 from cinder.i18n import _
 from cinder.volume.drivers.solidfire_template_cache.clones import cloner
 from cinder.volume.drivers.solidfire_template_cache.clones import cluster_info
-from cinder.volume.drivers.solidfire_template_cache.clones import dispatch
 from cinder.volume.drivers.solidfire_template_cache.clones import late_clones
 from cinder.volume.drivers.solidfire_template_cache.clones import monitor
 from cinder.volume.drivers.solidfire_template_cache.clones import slot_queue
 from cinder.volume.drivers.solidfire_template_cache.clones import sources
 from cinder.volume.drivers.solidfire_template_cache.clones import spec
+from cinder.volume.drivers.solidfire_template_cache.clones import tickets
 from cinder.volume.drivers.solidfire_template_cache import cluster as cl
 from cinder.volume.drivers.solidfire_template_cache.element import errors
 from cinder.volume.drivers.solidfire_template_cache.element import models
@@ -118,8 +118,8 @@ class CloneScheduler(object):
         """Return how many replicas this process is making."""
         return self._queue.replicas_coming()
 
-    def _start(self, ticket: dispatch.Ticket, wanted: spec.CloneSpec
-               ) -> tuple[dispatch.Slot, models.StartedClone]:
+    def _start(self, ticket: tickets.Ticket, wanted: spec.CloneSpec
+               ) -> tuple[tickets.Slot, models.StartedClone]:
         """Start the clone as soon as there is a slot for it."""
         deadline = self._clock.monotonic() + self._timeout
         refusal: Optional[str] = None
@@ -154,12 +154,12 @@ class CloneScheduler(object):
 
     # Replicas
 
-    def _start_replica_thread(self, slot: dispatch.Slot) -> None:
+    def _start_replica_thread(self, slot: tickets.Slot) -> None:
         threading.Thread(
             target=self._make_replica, args=(slot,), daemon=True,
             name='Replica of SolidFire volume %s' % slot.source.id).start()
 
-    def _make_replica(self, slot: dispatch.Slot) -> None:
+    def _make_replica(self, slot: tickets.Slot) -> None:
         """Make a replica, and look for it; never raises.
 
         Nothing has to be undone: a replica that was made although its reply
@@ -189,7 +189,7 @@ class CloneScheduler(object):
                      {'volume': source_id,
                       'reason': log_utils.format_error(failure)})
 
-    def _wait_for_replica(self, slot: dispatch.Slot,
+    def _wait_for_replica(self, slot: tickets.Slot,
                           started: models.StartedClone) -> None:
         done = False
         try:

@@ -31,6 +31,7 @@ from cinder.volume.drivers.solidfire_template_cache.clones import cluster_info
 from cinder.volume.drivers.solidfire_template_cache.clones import dispatch
 from cinder.volume.drivers.solidfire_template_cache.clones import monitor
 from cinder.volume.drivers.solidfire_template_cache.clones import sources
+from cinder.volume.drivers.solidfire_template_cache.clones import tickets
 from cinder.volume.drivers.solidfire_template_cache import cluster as cl
 from cinder.volume.drivers.solidfire_template_cache.element import errors
 from cinder.volume.drivers.solidfire_template_cache import log_utils
@@ -58,7 +59,7 @@ class SlotQueue(object):
 
     def __init__(self, cluster: cl.Cluster, info: cluster_info.ClusterInfo,
                  clone_monitor: monitor.CloneMonitor,
-                 make_replica: Callable[[dispatch.Slot], None]) -> None:
+                 make_replica: Callable[[tickets.Slot], None]) -> None:
         self._client = cluster.client
         self._clock = cluster.clock
         self._info = info
@@ -67,17 +68,17 @@ class SlotQueue(object):
         self._lock = threading.Lock()
         # What follows is guarded by the lock.
         self._dispatcher = dispatch.Dispatcher()
-        self._conditions: dict[dispatch.Ticket, threading.Condition] = {}
+        self._conditions: dict[tickets.Ticket, threading.Condition] = {}
         self._looking = False
         # The ticket whose thread looks, and until when it waits.
-        self._looker: Optional[dispatch.Ticket] = None
+        self._looker: Optional[tickets.Ticket] = None
         self._wakes_at = 0.0
         self._last_look = 0.0
         self._spread = 1.0
 
     @contextlib.contextmanager
     def ticket(self, source_set: sources.SourceSet
-               ) -> Iterator[dispatch.Ticket]:
+               ) -> Iterator[tickets.Ticket]:
         """Queue a clone; its place is given up at the end of the block."""
         limits = self._info.clone_limits()
         with self._lock:
@@ -94,8 +95,8 @@ class SlotQueue(object):
                 del self._conditions[ticket]
                 self._assign()
 
-    def wait(self, ticket: dispatch.Ticket,
-             deadline: float) -> dispatch.Slot:
+    def wait(self, ticket: tickets.Ticket,
+             deadline: float) -> tickets.Slot:
         """Wait until a slot is assigned.
 
         :param deadline: by the clock's ``monotonic``, in seconds
@@ -120,13 +121,13 @@ class SlotQueue(object):
 
     # What becomes of a slot
 
-    def accepted(self, slot: dispatch.Slot, volume_id: int) -> None:
+    def accepted(self, slot: tickets.Slot, volume_id: int) -> None:
         """Note that the cluster runs the clone of a slot."""
         with self._lock:
             self._dispatcher.accepted(slot, volume_id,
                                       self._clock.monotonic())
 
-    def refused(self, slot: dispatch.Slot, error: errors.Throttled) -> None:
+    def refused(self, slot: tickets.Slot, error: errors.Throttled) -> None:
         """Note that the cluster had no room; the clone waits again."""
         with self._lock:
             self._dispatcher.refused(
@@ -134,19 +135,19 @@ class SlotQueue(object):
                 self._clock.monotonic())
             self._assign()
 
-    def source_is_gone(self, slot: dispatch.Slot) -> None:
+    def source_is_gone(self, slot: tickets.Slot) -> None:
         """Note that the source of a slot is gone; the clone waits again."""
         with self._lock:
             self._dispatcher.source_is_gone(slot)
             self._notify_all()
 
-    def ended(self, slot: dispatch.Slot) -> None:
+    def ended(self, slot: tickets.Slot) -> None:
         """Note that a clone is done, well or not."""
         with self._lock:
             self._dispatcher.ended(slot, self._clock.monotonic())
             self._assign()
 
-    def no_replica(self, slot: dispatch.Slot) -> bool:
+    def no_replica(self, slot: tickets.Slot) -> bool:
         """Note that no replica can be made for the queue of a slot.
 
         :returns: whether that was not known
@@ -156,7 +157,7 @@ class SlotQueue(object):
             self._assign()
             return is_news
 
-    def refresh(self, group: dispatch.Group) -> None:
+    def refresh(self, group: tickets.Group) -> None:
         """Look for new sources of an image, such as replicas.
 
         :raises errors.ElementError: a call failed
@@ -197,7 +198,7 @@ class SlotQueue(object):
                 now + self._seconds(first, math.inf, now) < self._wakes_at):
             self._conditions[first].notify()
 
-    def _wait(self, ticket: dispatch.Ticket, seconds: float) -> None:
+    def _wait(self, ticket: tickets.Ticket, seconds: float) -> None:
         if self._dispatcher.first_waiting() is ticket:
             self._looker = ticket
             self._wakes_at = self._clock.monotonic() + seconds
@@ -207,18 +208,18 @@ class SlotQueue(object):
         for condition in self._conditions.values():
             condition.notify()
 
-    def _is_due(self, ticket: dispatch.Ticket) -> bool:
+    def _is_due(self, ticket: tickets.Ticket) -> bool:
         """Return whether the thread of a ticket is to look now."""
         if self._looking or self._dispatcher.first_waiting() is not ticket:
             return False
         now = self._clock.monotonic()
         return now >= self._next_look(ticket, now)
 
-    def _next_look(self, ticket: dispatch.Ticket, now: float) -> float:
+    def _next_look(self, ticket: tickets.Ticket, now: float) -> float:
         delay = self._dispatcher.look_delay(self._spread, now)
         return max(self._last_look, ticket.arrived) + delay
 
-    def _seconds(self, ticket: dispatch.Ticket, deadline: float,
+    def _seconds(self, ticket: tickets.Ticket, deadline: float,
                  now: float) -> float:
         """Return how long the thread of a ticket waits at most."""
         if self._dispatcher.first_waiting() is not ticket:
@@ -233,7 +234,7 @@ class SlotQueue(object):
 
     def _look(self) -> None:
         """Look at the clones that run on the cluster, of all processes."""
-        ended: list[dispatch.Group] = []
+        ended: list[tickets.Group] = []
         try:
             clones = self._client.list_clones()
             self._monitor.note_running(clones)
@@ -243,6 +244,8 @@ class SlotQueue(object):
                                                  self._clock.monotonic())
             for group in ended:
                 self.refresh(group)
+            with self._lock:
+                self._dispatcher.divide(self._clock.monotonic())
         except errors.ElementError as exc:
             # The clones of this process go on; the next look may succeed.
             LOG.debug('The running clones were not counted: %s',

@@ -96,6 +96,11 @@ class SlotTable(object):
         self._names: dict[Hashable, Hashable] = {}
         # Running clones of other volumes than the sources, by node.
         self._others: dict[Hashable, int] = {}
+        self.others = 0
+        """Running clones of other volumes than the sources."""
+        self.foreign_ids: set[int] = set()
+        """The volumeIDs of all running clones that are not of this process,
+        at the last look."""
         # Slots of a cluster that does not tell its nodes; refusals and
         # successes correct it.
         self._assumed = _USUAL_NODES * self.limits.per_node
@@ -224,13 +229,17 @@ class SlotTable(object):
         :returns: the sources of which clones of other processes have ended
         """
         ended = set()
-        self._others = {}
+        self._others, self.others = {}, 0
         foreign: dict[int, list[models.RunningClone]] = {}
         for clone in clones:
             source = self.sources.get(clone.source_id)
             self._note_node(clone, source)
-            if clone.volume_id not in own_ids:
-                foreign.setdefault(clone.source_id, []).append(clone)
+            if clone.volume_id in own_ids:
+                continue
+            foreign.setdefault(clone.source_id, []).append(clone)
+            self.others += source is None
+        self.foreign_ids = {clone.volume_id for found in foreign.values()
+                            for clone in found}
         for source in self.sources.values():
             found = foreign.get(source.id, [])
             source.foreign = max(

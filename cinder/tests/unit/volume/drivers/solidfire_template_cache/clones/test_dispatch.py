@@ -52,9 +52,11 @@ class DispatchTestCase(test.TestCase):
 
     def observe(self, source_id=7, *volume_ids):
         """Let clones of other processes run; return groups."""
-        return self.dispatcher.observe(
+        found = self.dispatcher.observe(
             [models.RunningClone(source_id, volume_id)
              for volume_id in volume_ids], self.now)
+        self.dispatcher.divide(self.now)
+        return found
 
     def begin(self, count, *source_ids, **arguments):
         """Let clones arrive; return the tickets, and those with a slot."""
@@ -219,6 +221,7 @@ class QueueTestCase(DispatchTestCase):
         self.dispatcher.table.observe([], set(), {})
         self.dispatcher.observe([models.RunningClone(source_id, source_id)
                                  for source_id in sources], self.now)
+        self.dispatcher.divide(self.now)
         found = self.assign()
         self.assertEqual(4, len(found))
         self.assertNotEqual([1, 2, 3, 4], [slot.source.id for slot in found])
@@ -337,15 +340,16 @@ class ReplicaTestCase(DispatchTestCase):
             2, next(own for own in range(9)
                     if not self.dispatcher._share.allows(own)))
 
-    # Slots that another image uses, clones of other processes; the demand
-    @ddt.data((0, 0, (32, 32)), (2, 0, (32, 30)), (32, 0, (32, 16)),
-              (0, 1, (170, 32)), (0, 2, None))
+    # Slots that another image uses, clones of other processes; the demand:
+    # queue, margin, capacity
+    @ddt.data((0, 0, (30, 1, 32)), (2, 0, (30, 2, 30)), (32, 0, (30, 2, 16)),
+              (0, 1, (155, 10, 32)), (0, 2, None))
     @ddt.unpack
     def test_demand(self, used, foreign, expected):
         self.arrive(used, *range(100, 100 + used // 2), key='other')
         self.observe()
         self.assertEqual(used, len(self.assign()))
-        self.arrive(32, max_replicas=9)
+        self.arrive(31, max_replicas=9)
         self.observe(7, *range(foreign))
         plan = self.mock_object(planning, 'replicas', autospec=True,
                                 return_value=0)
@@ -355,5 +359,5 @@ class ReplicaTestCase(DispatchTestCase):
             return
         demand, most = plan.call_args.args
         self.assertEqual((expected, 2, 2, 9), (
-            (demand.queued, demand.capacity), demand.slots,
+            (demand.queued, demand.margin, demand.capacity), demand.slots,
             demand.per_source, most))

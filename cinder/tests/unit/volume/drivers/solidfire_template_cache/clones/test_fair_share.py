@@ -63,6 +63,28 @@ class FairShareTestCase(test.TestCase):
         self.share.update(3, 2, 8, queues, 1, 0)
         self.assertEqual(5, self.allowed())
 
+    # Clones started here and elsewhere, other processes; allowed of 8 slots
+    @ddt.data((0, 0, '', 4), (2, 8, '', 4), (6, 4, '', 3), (8, 0, '', 1),
+              (9, 9, '', 4), (9, 9, 'abc', 1), (3, 9, 'abc', 2))
+    @ddt.unpack
+    def test_update_after_a_larger_share(self, own, foreign, others, allowed):
+        # What it had more than each of the others it leaves them in part.
+        for name in others:
+            self.share.note_process(name, 0)
+        for _i in range(own):
+            self.share.note_started()
+        self.share.note_foreign_started(foreign)
+        self.update(4, 4, 8)
+        self.assertEqual(allowed, self.allowed())
+        # It still counts when nobody else was seen, with all slots in use,
+        self.update(8, 0, 8)
+        self.update(4, 4, 8)
+        self.assertEqual(allowed, self.allowed())
+        # but not when slots were free that nobody wanted.
+        self.update(0, 0, 8)
+        self.update(4, 4, 8)
+        self.assertEqual(2 if others else 4, self.allowed())
+
     # Whether the cluster queues, and all slots were taken; own, allowed
     @ddt.data((False, False, 1, 3), (False, True, 1, 4), (False, True, 5, 4),
               (True, False, 1, 3), (True, True, 1, 3))
@@ -96,17 +118,17 @@ class FairShareTestCase(test.TestCase):
         self.share.update(4, foreign, 8, queues, 1, 0)
         self.assertFalse(self.share.outdated)
 
-    # Own, foreign, slots; whether a slot is left to others, by chance
-    @ddt.data((2, 0, 2, True, False), (1, 1, 2, True, True),
-              (1, 0, 2, False, False), (0, 1, 2, False, False),
-              (2, 2, 4, True, True), (5, 0, 5, False, False),
-              (3, 2, 5, False, False))
+    # Own, foreign, slots; how probable it is that a slot is left to others
+    @ddt.data((2, 0, 2, 0.25), (1, 1, 2, 1), (1, 0, 2, 0), (0, 1, 2, 0),
+              (2, 2, 4, 1), (4, 0, 4, 0.25), (5, 0, 5, 0.05),
+              (32, 0, 32, 1 / 128), (3, 2, 5, 0), (31, 0, 32, 0))
     @ddt.unpack
-    def test_should_yield(self, own, foreign, total, at_low, at_high):
+    def test_should_yield(self, own, foreign, total, probability):
         self.assertFalse(self.share.should_yield(0))
         self.share.update(own, foreign, total, False, 1, 0)
-        self.assertEqual((at_low, at_low, at_high, at_high), tuple(
-            self.share.should_yield(chance) for chance in (0, .24, .25, 1)))
+        self.assertEqual((probability > 0, probability == 1), (
+            self.share.should_yield(probability - 0.001),
+            self.share.should_yield(probability)))
 
     @ddt.data((0, 0, 1), (9, 0, 1), (0, 1, 0.2), (1, 2, 2 / 7),
               (0, 20, 1 / 8), (15, 13, 0.5))

@@ -12,6 +12,7 @@
 
 """The rule for replicas beside every schedule that the model allows."""
 
+import dataclasses
 import itertools
 import random
 
@@ -43,7 +44,7 @@ class Optimum(object):
     def __init__(self, start, made, queued):
         self.served = [0]
         last = start.coming + made
-        slots = [max(int(self.reach(start, number)), 1)
+        slots = [max(int(self.reach(start, number) + 1e-6), 1)
                  for number in range(last + 1)]
         # What the rounds after the first serve, by the replicas that there
         # are at their start.
@@ -59,10 +60,10 @@ class Optimum(object):
 
     @staticmethod
     def reach(start, replicas):
-        """Return the slots with some replicas, a part of them by half."""
+        """Return the slots with some replicas, some of which count less."""
         full = start.slots + start.per_source * replicas
         sure = min(full, max(start.sure_part * start.capacity, start.slots))
-        return min(start.capacity, (full + sure) / 2)
+        return min(start.capacity, sure + 0.6 * (full - sure))
 
     def rounds(self, queued):
         return next(count for count, served in enumerate(self.served)
@@ -103,8 +104,21 @@ class PlanningTestCase(test.TestCase):
             slots = min(capacity, per_source * rng.randint(1, 6))
             self.assert_optimal(planning.Demand(
                 0, rng.randint(0, slots), slots, rng.randint(0, 4),
-                per_source, capacity, rng.choice((1.0, 0.5, 0.75))),
+                per_source, capacity,
+                sure_part=rng.choice((1.0, 0.5, 0.75))),
                 (1, 2, 7, 30, 120))
+
+    # Queue, margin; replicas
+    @ddt.data((4, 0, 0), (4, 1, 1), (16, 1, 7), (16, 8, 6), (64, 4, 13),
+              (256, 16, 15))
+    @ddt.unpack
+    def test_replicas_with_a_margin(self, queued, margin, expected):
+        given = dataclasses.replace(demand(queued, 2, 32), margin=margin)
+        longer = dataclasses.replace(given, queued=queued + margin)
+        counts = [planning.rounds(given, made) + planning.rounds(longer, made)
+                  for made in range(32)]
+        self.assertEqual(expected, counts.index(min(counts)))
+        self.assertEqual(expected, planning.replicas(given, UNBOUNDED))
 
     @ddt.data(40, 104, 320)
     def test_replicas_of_large_clusters(self, capacity):

@@ -21,10 +21,11 @@ import ddt
 from cinder.tests.unit.volume.drivers.solidfire_template_cache.clones import (
     base)
 from cinder.tests.unit.volume.drivers.solidfire_template_cache import fixtures
-from cinder.volume.drivers.solidfire_template_cache.clones import dispatch
 from cinder.volume.drivers.solidfire_template_cache.clones import late_clones
 from cinder.volume.drivers.solidfire_template_cache.clones import scheduler
 from cinder.volume.drivers.solidfire_template_cache.clones import slot_queue
+from cinder.volume.drivers.solidfire_template_cache.clones import slots
+from cinder.volume.drivers.solidfire_template_cache.clones import tickets
 from cinder.volume.drivers.solidfire_template_cache.element import errors
 from cinder.volume.drivers.solidfire_template_cache.element import models
 from cinder.volume.drivers.solidfire_template_cache import exceptions
@@ -158,8 +159,8 @@ class ReplicaTestCase(base.CloneTestCase):
             slot_queue, 'SlotQueue', autospec=True).return_value
         scheduler.CloneScheduler(self.cluster, self.info)
         self.sources = base.SourceSet()
-        table = dispatch.slots.SourceSlots(base.SOURCE_ID)
-        self.slot = dispatch.Slot(dispatch.Group(self.sources), table, None)
+        table = slots.SourceSlots(base.SOURCE_ID)
+        self.slot = tickets.Slot(tickets.Group(self.sources), table, None)
         self.log = self.useFixture(fixtures.LogCapture())
 
     def make(self, outcome):
