@@ -106,7 +106,7 @@ class RoundsTable(Table):
         """Return the rounds, and how many replicas are made for them."""
         demand = planning.Demand(queued=queued, free=2, slots=2, coming=0,
                                  per_source=2, capacity=8 * nodes)
-        made = planning.replicas(demand, most=demand.capacity)
+        made = planning.replicas(demand, max_more=demand.capacity)
         return planning.rounds(demand, made), made
 
 

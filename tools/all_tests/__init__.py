@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Unit and functional tests as one suite, so that stestr runs them at once.
+"""All tests as one suite, so that stestr runs them at once.
 
 stestr starts from a single package, and the tests of Cinder's tree have none
 in common that is part of this repository.
@@ -18,11 +18,16 @@ in common that is part of this repository.
 
 import unittest
 
-_FOLDERS = ('cinder/tests/unit/volume/drivers/solidfire_template_cache',
-            'cinder/tests/functional/solidfire_template_cache')
+# Folders of tests, each with the one that their names begin in.
+_FOLDERS = (
+    ('cinder/tests/unit/volume/drivers/solidfire_template_cache', '.'),
+    ('cinder/tests/functional/solidfire_template_cache', '.'),
+    # After the others, which choose the kind of threads on import.
+    ('tools/bench', 'tools'), ('tools/figures', 'tools'),
+    ('tools/simulation', 'tools'))
 
 
 def load_tests(loader, standard_tests, pattern):
     """Return all tests, by the load_tests protocol of unittest."""
-    return unittest.TestSuite(loader.discover(folder, top_level_dir='.')
-                              for folder in _FOLDERS)
+    return unittest.TestSuite(loader.discover(folder, top_level_dir=top)
+                              for folder, top in _FOLDERS)

@@ -9,12 +9,5 @@
 #    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 #    License for the specific language governing permissions and limitations
 #    under the License.
+
 """Benchmarks: no cache, Cinder's image-volume cache, and this driver."""
-
-from cinder import monkey_patch
-from cinder import objects
-
-# As Cinder's commands do first: native threads.
-monkey_patch.patch('threading')
-# Modules of Cinder name these classes in type hints, when imported.
-objects.register_all()

@@ -23,7 +23,9 @@ import sys
 
 import pytest
 
+from bench import native_threads  # noqa: F401
 from bench import pages
+from bench import plots
 from bench import results
 
 # A run ends by itself before.
@@ -68,12 +70,18 @@ def _run(args, others):
         *(['--quick'] if args.quick else []), *others, str(HERE)])
 
 
+def _write_page(stored):
+    run = results.load(stored)
+    pages.write(run, STORED)
+    plots.write(run, STORED)
+
+
 def main():
     """Run; return the exit status."""
     args, others = _parser().parse_known_args()
     stored = STORED / 'results.json'
     if args.page:
-        pages.write(results.load(stored), STORED)
+        _write_page(stored)
         return 0
     status = _run(args, others)
     if status or not args.output.exists():
@@ -86,7 +94,7 @@ def main():
     if args.store:
         STORED.mkdir(exist_ok=True)
         results.store(args.output, stored)
-        pages.write(run, STORED)
+        _write_page(stored)
     return 0
 
 

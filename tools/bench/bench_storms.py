@@ -36,7 +36,7 @@ def _storm_cases():
 
 
 def _primed(lab, way, manner, images):
-    backend = lab.reset(way, clone_limit_manner=manner)
+    backend = lab.reset(way, clone_limit_behavior=manner)
     for image in images:
         backend.create(image)
     lab.sim.set(clone_seconds=CLONE)
@@ -44,11 +44,11 @@ def _primed(lab, way, manner, images):
     return backend
 
 
-def _record(benchmark, lab, size, ends, downloads=0, **info):
-    calls = lab.check(size, downloads)
+def _record(benchmark, lab, clones, ends, downloads=0, **info):
+    calls = lab.check(clones, downloads)
     benchmark.extra_info.update(
-        size=size, ends=[round(end / CLONE, 2) for end in ends],
-        calls=calls['total'], connections=calls['connections'], **info)
+        ends=[round(end / CLONE, 2) for end in ends], calls=calls['total'],
+        **info)
 
 
 @pytest.mark.parametrize('way,manner,size', _storm_cases())
@@ -62,7 +62,7 @@ def bench_storm(benchmark, lab, way, manner, size):
         lambda volume=volume: request(image, volume)
         for volume in volumes],))
     _record(benchmark, lab, size, ends, scenario='storm', way=way,
-            manner=manner)
+            manner=manner, size=size)
 
 
 @pytest.mark.parametrize('images', [

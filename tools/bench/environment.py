@@ -24,6 +24,7 @@ import os_brick.privileged
 from oslo_config import cfg
 import sqlalchemy
 
+from bench import native_threads  # noqa: F401
 from bench import simulator
 from cinder import context
 from cinder import coordination

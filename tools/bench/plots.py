@@ -10,59 +10,45 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The plots of the results page: SVG for light and dark pages."""
-
-import matplotlib
-from matplotlib import pyplot
+"""The plots of the results page."""
 
 from bench import results
+from figures import plots
 
-# Readable on white and on black.
-_GREY = '#888888'
-_COLOURS = {'download': '#c2703d', 'image-volume': '#8f7fd0',
-            'template': '#2f9e77', 'bound': _GREY}
+_COLOURS = {'template': plots.COLOURS[0], 'download': plots.COLOURS[1],
+            'image-volume': plots.COLOURS[2]}
 _LABELS = {'download': 'no cache', 'image-volume': 'image-volume cache',
            'template': 'this driver'}
-_STYLE = {
-    'svg.hashsalt': 'bench', 'savefig.transparent': True,
-    'text.color': _GREY, 'axes.labelcolor': _GREY, 'axes.edgecolor': _GREY,
-    'xtick.color': _GREY, 'ytick.color': _GREY, 'grid.color': _GREY,
-    'grid.alpha': 0.3, 'axes.grid': True, 'legend.frameon': False}
 
 
 def write(run, directory):
     """Draw all plots into a directory."""
-    matplotlib.use('svg')
-    with pyplot.rc_context(_STYLE):
-        for name, draw in (('storms', _storms), ('ends', _ends),
-                           ('delays', _delays), ('first', _first)):
-            figure, axes = pyplot.subplots(figsize=(7, 4))
-            draw(run, axes)
-            if axes.get_legend_handles_labels()[0]:
-                axes.legend()
-            figure.tight_layout()
-            # Without a date, equal results give equal files.
-            figure.savefig(directory / f'{name}.svg',
-                           metadata={'Date': None, 'Creator': None})
-            pyplot.close(figure)
+    plots.write({'storms': _storms, 'ends': _ends, 'delays': _delays,
+                 'first': _first}, run, directory)
 
 
-def _storms(run, axes):
+def _storms(run, figure):
+    axes = figure.subplots()
     for way in ('image-volume', 'template'):
         found = sorted((each.info['size'], each.value) for each in run.all(
             scenario='storm', way=way, manner='refuse'))
         if found:
-            axes.loglog(*zip(*found), 'o-', color=_COLOURS[way],
-                        label=_LABELS[way])
-    sizes = range(1, 257)
-    axes.loglog(sizes, [results.bound(size) for size in sizes], '--',
-                color=_GREY, label='bound')
-    axes.set(xlabel='creates at once', ylabel='last end, in clone times')
+            axes.plot(*zip(*found), 'o-', color=_COLOURS[way],
+                      label=_LABELS[way])
+    # The least storm of each bound, and the end of the line.
+    sizes = {}
+    for size in range(1, 257):
+        sizes.setdefault(results.bound(size), size)
+    axes.step([*sizes.values(), 256], [*sizes, max(sizes)], '--',
+              where='post', color=plots.GREY, label='bound')
+    axes.set(xscale='log', yscale='log', xlabel='creates at once',
+             ylabel='last end, in clone times')
 
 
-def _ends(run, axes):
+def _ends(run, figure):
+    axes = figure.subplots()
     for way in ('image-volume', 'template'):
-        found = run.find(scenario='storm', way=way, manner='refuse', size=64)
+        found = run.find(way=way, **results.DRAWN)
         if found:
             ends = found.info['ends']
             axes.step(ends, range(1, len(ends) + 1), where='post',
@@ -71,7 +57,8 @@ def _ends(run, axes):
              ylabel='creates that are done, of 64')
 
 
-def _delays(run, axes):
+def _delays(run, figure):
+    axes = figure.subplots()
     delays = {'empty': 0, 'delay 2 ms': 2, 'delay 20 ms': 20}
     for way in _LABELS:
         found = [(delay, each.median * 1000) for name, delay in delays.items()
@@ -83,7 +70,8 @@ def _delays(run, axes):
              ylabel='create of a cached image, in ms')
 
 
-def _first(run, axes):
+def _first(run, figure):
+    axes = figure.subplots()
     images = list(dict.fromkeys(each.info['image']
                                 for each in run.all(scenario='first')))
     for number, way in enumerate(_LABELS):

@@ -15,6 +15,13 @@
 import dataclasses
 import json
 
+from bench import simulator
+from figures import rows
+from simulation import bounds
+
+DRAWN = {'scenario': 'storm', 'manner': 'refuse', 'size': 64}
+"""The storms of which all ends are drawn."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Result:
@@ -55,7 +62,7 @@ class Run:
 
 
 def load(path):
-    """Return the Run in a JSON file of pytest-benchmark."""
+    """Return the Run in a JSON file of pytest-benchmark, or a stored one."""
     with open(path) as source:
         document = json.load(source)
     return Run([Result(each['name'], each['stats']['median'],
@@ -64,16 +71,31 @@ def load(path):
                document['machine_info'])
 
 
+def _short(value):
+    """Round what was measured to what can be compared."""
+    return float(f'{value:.6g}') if isinstance(value, float) else value
+
+
+def _is_drawn(info):
+    return all(info.get(key) == value for key, value in DRAWN.items())
+
+
 def store(source, target):
-    """Copy a JSON file, without the times of single rounds."""
-    with open(source) as stream:
-        document = json.load(stream)
-    for each in document['benchmarks']:
-        each['stats'].pop('data', None)
-        each.pop('fullname', None)
+    """Copy what ``load`` reads of a JSON file, with a line for each result.
+
+    Of the ends of a storm that is not drawn, only the last one is kept.
+    """
+    run = load(source)
+    benchmarks = []
+    for each in run.results:
+        info = {key: _short(value) for key, value in each.info.items()}
+        if 'ends' in info and not _is_drawn(info):
+            info['ends'] = info['ends'][-1:]
+        benchmarks.append({'name': each.name, 'extra_info': info,
+                           'stats': {'median': _short(each.median)}})
     with open(target, 'w') as stream:
-        json.dump(document, stream, indent=1, sort_keys=True)
-        stream.write('\n')
+        stream.write(rows.dumps({'machine_info': run.machine,
+                                 'benchmarks': benchmarks}))
 
 
 def compare(run, stored):
@@ -91,19 +113,9 @@ def fairness(last_ends):
     return max(last_ends) / min(last_ends)
 
 
-def bound(size, nodes=4, of_volume=2, of_node=8, most=1000):
-    """Return the clone times that a storm of one image takes at best.
-
-    In each of them, every copy of the image can be cloned ``of_volume``
-    times, and a node carries out ``of_node`` clones. The best number of
-    them is spent on making copies first, and nothing is lost to waiting.
-    """
-    best = most
-    copies = 1
-    for rounds in range(most):
-        slots = min(copies * of_volume, nodes * of_node)
-        best = min(best, rounds + -(-size // slots))
-        if slots == nodes * of_node or rounds >= best:
-            break
-        copies += slots
-    return best
+def bound(size):
+    """Return the clone times that a storm of one image takes at best."""
+    limits = simulator.BASE['limits']
+    return bounds.optimum(
+        size, simulator.BASE['nodes'] * limits['cloneJobsPerNodeMax'],
+        limits['cloneJobsPerVolumeMax'])

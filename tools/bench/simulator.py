@@ -25,7 +25,7 @@ TIMEOUT = 60
 # Should the benchmark be killed outright, its children get a SIGTERM.
 DIE_WITH_PARENT = ('setpriv', '--pdeathsig', 'TERM', '--')
 
-BASE = {'clone_seconds': 0.0, 'clone_limit_manner': 'refuse', 'nodes': 4,
+BASE = {'clone_seconds': 0.0, 'clone_limit_behavior': 'refuse', 'nodes': 4,
         'hide_nodes': False, 'placement': 'round-robin',
         'limits': {'cloneJobsPerVolumeMax': 2, 'cloneJobsPerNodeMax': 8,
                    'volumeCountMax': 20000}}

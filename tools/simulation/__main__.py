@@ -19,6 +19,7 @@ import pathlib
 import sys
 import time
 
+from figures import rows
 from simulation import pages
 from simulation import plots
 from simulation import scenarios
@@ -84,8 +85,8 @@ def main():
         found = json.loads(results.read_text())
     else:
         found = _run(_QUICK if args.quick else _FULL)
-        results.write_text(json.dumps(found, separators=(',', ':')) + '\n')
-    for name, text in pages.tables(found).items():
+        results.write_text(rows.dumps(found))
+    for name, text in pages.by_name(found).items():
         (folder / f'{name}.inc').write_text(text)
         sys.stdout.write(f'{name}\n\n{text}\n')
     plots.write(found, folder)

@@ -150,6 +150,12 @@ class Cluster(object):
             self.env.process(self._run(job))
         return job
 
+    def clone_other(self, seconds):
+        """Clone a volume that is no template."""
+        job = Job(self._new_volume(), self._new_volume(), seconds, None, None)
+        self._jobs[job.volume_id] = job
+        self.env.process(self._run(job))
+
     def check_replica(self, coming):
         """Raise unless the limits allow so many replicas more."""
         most = self.settings.max_templates

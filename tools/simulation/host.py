@@ -49,23 +49,24 @@ class Sources(sources.SourceSet):
     """
 
     def __init__(self, host, image):
-        super().__init__(image, host.known_sources(image),
+        super().__init__((image,), host.known_sources(image),
                          host.settings.max_replicas)
         self._host = host
 
     def refresh(self):
-        self._host.known[self.key] = list(
-            self._host.cluster.templates[self.key])
-        return self._host.known_sources(self.key)
+        self._host.known[self.image_id] = list(
+            self._host.cluster.templates[self.image_id])
+        return self._host.known_sources(self.image_id)
 
     def forget(self, source_id):
-        if source_id in self._host.known[self.key]:
-            self._host.known[self.key].remove(source_id)
+        if source_id in self._host.known[self.image_id]:
+            self._host.known[self.image_id].remove(source_id)
 
     def start_replica(self, source_id):
         self._host.cluster.check_replica(
             self._host.dispatcher.replicas_coming())
-        return self._host.cluster.clone(source_id, self.key, self._host.name)
+        return self._host.cluster.clone(source_id, self.image_id,
+                                        self._host.name)
 
     def remove_unrecorded(self, volume_id):
         return False
@@ -93,10 +94,10 @@ class Host(object):
         self._cpu_free = 0.0
         self._nodes = None
         self._assigned = {}
-        self._looking = False
+        self._polling = False
         self._wake = None
-        self._looker = None
-        self._wakes_at = self._last_look = 0.0
+        self._poller = None
+        self._wakes_at = self._last_poll = 0.0
         self._spread = 1.0
 
     def call(self, method, action):
@@ -184,7 +185,7 @@ class Host(object):
             job = yield from self._try(slot, 'CloneVolume', lambda: (
                 source_set.start_replica(slot.source.id)))
         except cl.Full:
-            self.dispatcher.no_replica(slot)
+            self.dispatcher.no_replica(slot, self.env.now, False)
             self._assign()
             return
         if job is None:
@@ -212,35 +213,35 @@ class Host(object):
         first = self.dispatcher.first_waiting()
         if first is None:
             return
-        if not self._looking:
-            self._looking = True
-            self.env.process(self._look_while_waiting())
+        if not self._polling:
+            self._polling = True
+            self.env.process(self._poll_while_waiting())
         elif self._wake is not None and not self._wake.triggered and (
-                first is not self._looker or
+                first is not self._poller or
                 self._next_time(first) < self._wakes_at):
             self._wake.succeed()
 
-    def _next_look(self, first):
-        return max(self._last_look, first.arrived) + (
-            self.dispatcher.look_delay(self._spread, self.env.now))
+    def _next_poll(self, first):
+        return max(self._last_poll, first.arrived) + (
+            self.dispatcher.poll_delay(self._spread, self.env.now))
 
     def _next_time(self, first):
         changes = self.dispatcher.next_time(self.env.now)
-        return min(self._next_look(first),
+        return min(self._next_poll(first),
                    math.inf if changes is None else changes)
 
-    def _look_while_waiting(self):
+    def _poll_while_waiting(self):
         """Do what the thread does that waits longest."""
         while True:
             self._give_up()
             first = self.dispatcher.first_waiting()
             if first is None:
-                self._looking = False
+                self._polling = False
                 return
-            if self.env.now >= self._next_look(first):
-                yield from self._look()
+            if self.env.now >= self._next_poll(first):
+                yield from self._poll()
             else:
-                self._looker = first
+                self._poller = first
                 self._wakes_at = max(self._next_time(first),
                                      self.env.now + 0.001)
                 self._wake = self.env.event()
@@ -259,12 +260,12 @@ class Host(object):
             self.dispatcher.leave(first)
             self._assigned.pop(first).succeed(None)
 
-    def _look(self):
+    def _poll(self):
         table = self.dispatcher.table
         clones = yield from self.call('ListSyncJobs',
                                       self.cluster.running_clones)
         self._monitor.note_running(clones)
-        unknown, nodes = table.without_node(), {}
+        unknown, nodes = table.without_node(self.env.now), {}
         if self.cluster.settings.tells_nodes:
             if self._nodes is None:
                 self._nodes = yield from self.call(
@@ -279,5 +280,5 @@ class Host(object):
         for group in self.dispatcher.observe(clones, self.env.now):
             yield from self._refresh(group)
         self.dispatcher.divide(self.env.now)
-        self._last_look = self.env.now
+        self._last_poll = self.env.now
         self._spread = self._rng.random()

@@ -12,30 +12,19 @@
 
 """The tables of the page."""
 
-
-def table(header, rows):
-    """Return a table in reStructuredText."""
-    lines = ['.. list-table::', '   :header-rows: 1', '']
-    for row in [header, *rows]:
-        for number, cell in enumerate(row):
-            lines.append(f'   {"  -" if number else "* -"} {cell}')
-    return '\n'.join(lines) + '\n'
+from figures import tables
 
 
 def _rule(found):
-    by_nodes = {}
-    for row in found['rule']:
-        by_nodes.setdefault(row['nodes'], []).append(row)
-    return table(
+    return tables.table(
         ['Nodes', 'Queues', 'Greatest distance, in rounds'],
-        [[nodes, f'{rows[0]["queue"]:,} to {rows[-1]["queue"]:,} '
-          f'({len(rows)} of them)',
-          max(row['rule'] - row['optimum'] for row in rows)]
-         for nodes, rows in by_nodes.items()])
+        [[row['nodes'], f'{row["least"]:,} to {row["most"]:,} '
+          f'({row["queues"]} of them)', row['distance']]
+         for row in found['rule']])
 
 
 def _storms(found):
-    return table(
+    return tables.table(
         ['Creates', 'Bound', 'Mean', 'Latest', 'Replicas'],
         [[row['size'], row['bound'], row['mean'], row['max'],
           row['replicas']]
@@ -43,7 +32,7 @@ def _storms(found):
 
 
 def _processes(found):
-    return table(
+    return tables.table(
         ['Cluster', 'Processes', 'Images', 'Last end', 'Latest', 'Ratio',
          'Greatest', 'Replicas', 'Refused'],
         [['queues' if row['queues'] else 'refuses', row['hosts'],
@@ -57,7 +46,7 @@ def _seconds(times):
 
 
 def _loads(rows):
-    return table(
+    return tables.table(
         ['Nodes', 'Hosts', 'Load', 'Created a second', 'At most',
          'Seconds', 'At best', 'Calls a second', 'Peak',
          '``ListSyncJobs`` a second', 'Refusals a create', 'Gave up',
@@ -70,12 +59,12 @@ def _loads(rows):
 
 
 def _misses(found):
-    return table(
+    return tables.table(
         ['``sf_template_max_count``', 'Creates without a template'],
         [[row['kept'], f'{row["missed"]:.1%}'] for row in found['misses']])
 
 
-def tables(found):
+def by_name(found):
     """Return the tables by name."""
     return {'rule': _rule(found), 'storms': _storms(found),
             'processes': _processes(found), 'hours': _loads(found['hours']),

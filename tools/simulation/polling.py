@@ -81,9 +81,9 @@ class Monitor(object):
             return watched.begin + monitor._MIN_POLL
         if expected > monitor._LONG_CLONE:
             yield from self._pause(
-                watched, watched.begin + monitor._EARLY_LOOK * expected)
+                watched, watched.begin + monitor._EARLY_LIST * expected)
             if not watched.missing:
-                yield from self._look(watched)
+                yield from self._list_running(watched)
             if watched.remaining is not None and watched.listed is not None:
                 return min(
                     watched.begin + expected * (1 + monitor._RELATIVE_POLL),
@@ -97,7 +97,7 @@ class Monitor(object):
                        monitor._MIN_REPEATED_POLL)
         if expected and polls == 1:
             return now + repeated
-        yield from self._look(watched)
+        yield from self._list_running(watched)
         if watched.missing:
             watched.missing = False
         elif watched.remaining is not None and watched.listed is not None:
@@ -106,7 +106,7 @@ class Monitor(object):
             monitor._MIN_POLL * monitor._POLL_GROWTH ** (polls - 1),
             monitor._MAX_POLL)
 
-    def _look(self, watched):
+    def _list_running(self, watched):
         if watched.listed is None or (
                 self._env.now - watched.listed >= monitor._MIN_POLL):
             watched.remaining = None

@@ -12,6 +12,7 @@
 
 """The scenarios of the page; each returns what JSON can hold."""
 
+import itertools
 import random
 
 from simulation import bounds
@@ -31,11 +32,11 @@ def _rounded(value):
 
 def rule(queues, nodes):
     """Compare the rule with the best of all schedules."""
-    return [{'nodes': number, 'queue': queue,
-             'optimum': bounds.optimum(queue, 8 * number),
-             'rule': bounds.rule(queue, 8 * number)[0],
-             'replicas': bounds.rule(queue, 8 * number)[1]}
-            for number in nodes for queue in queues]
+    return [{'nodes': number, 'queues': len(queues), 'least': min(queues),
+             'most': max(queues), 'distance': max(
+                 bounds.rule(queue, 8 * number)[0] -
+                 bounds.optimum(queue, 8 * number) for queue in queues)}
+            for number in nodes]
 
 
 def storms(sizes, nodes, seeds):
@@ -81,7 +82,10 @@ def processes(seeds):
 
 def hour(hosts, nodes, clone_seconds, boots=BOOTS, seconds=HOUR,
          max_replicas=32, burst=None, seed=1):
-    """Independent requests for many images, with Zipf-like popularity."""
+    """Independent requests for many images, with Zipf-like popularity.
+
+    :returns: the results, and samples of the state over time
+    """
     settings = cl.Settings(nodes=nodes, seconds=clone_seconds)
     host = host_mod.Settings(latency=_HOST.latency, cpu=_HOST.cpu,
                              max_replicas=max_replicas)
@@ -104,27 +108,35 @@ def hour(hosts, nodes, clone_seconds, boots=BOOTS, seconds=HOUR,
         'calls': _rounded(workloads.mean(rate)), 'peak_calls': rate[-1],
         'listings': _rounded(out.calls.get('ListSyncJobs', 0) / out.end),
         'refused': _rounded(out.refused / len(asked)),
-        'made': out.made, 'peak_replicas': out.peak_replicas,
-        'samples': [[_rounded(time), *rest] for time, *rest in out.samples]}
+        'made': out.made, 'peak_replicas': out.peak_replicas}, out.samples
+
+
+def _most(samples):
+    """Return the minute, and the most of each value in it."""
+    return [[minute, *(max(values) for values in list(zip(*group))[1:])]
+            for minute, group in itertools.groupby(
+                samples, lambda sample: int(sample[0] // 60))]
 
 
 def hours(hosts, nodes, boots, seconds):
     """The same on clusters of several sizes, from several hosts."""
-    return [dict(hour(host, number, 2.0 if number == 1 else 7.0, boots,
-                      seconds), samples=[])
+    return [hour(host, number, 2.0 if number == 1 else 7.0, boots, seconds)[0]
             for number in nodes for host in hosts]
 
 
 def burst(boots, seconds):
     """A storm of 256 amid other requests, with and without replicas."""
-    return [hour(16, 4, 7.0, boots, seconds, most,
-                 (seconds / 2, 256, 0)) for most in (32, 0)]
+    found = []
+    for most in (32, 0):
+        results, samples = hour(16, 4, 7.0, boots, seconds, most,
+                                (seconds / 2, 256, 0))
+        found.append(dict(results, samples=_most(samples)))
+    return found
 
 
 def overload(boots, seconds):
     """More than the cluster can do, for a while: 30 s for each clone."""
-    return [dict(hour(hosts, 4, 30.0, boots, seconds), samples=[])
-            for hosts in (1, 16)]
+    return [hour(hosts, 4, 30.0, boots, seconds)[0] for hosts in (1, 16)]
 
 
 def misses():

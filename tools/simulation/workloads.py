@@ -126,9 +126,10 @@ class World(object):
 
 
 def storm(size, hosts=1, images=1, own_images=False, seed=1, host=None,
-          arrival=0.03, **cluster_settings):
+          arrival=0.03, unrelated=0, **cluster_settings):
     """Create many volumes at once.
 
+    :param unrelated: long clones of other volumes that run meanwhile
     :param own_images: whether each host has an image of its own, not all of
         them
     :param arrival: clone times in which all of them arrive
@@ -136,6 +137,8 @@ def storm(size, hosts=1, images=1, own_images=False, seed=1, host=None,
     settings = cl.Settings(**cluster_settings)
     world = World(hosts, images, seed, settings,
                   host or host_mod.Settings())
+    for _number in range(unrelated):
+        world.cluster.clone_other(1000 * settings.seconds)
     return world.run([
         (world.rng.uniform(0, arrival) * settings.seconds, number % hosts,
          (number if own_images else number // hosts) % images)

@@ -85,7 +85,7 @@ def _cluster(args: argparse.Namespace) -> cluster.Cluster:
     made = cluster.Cluster(
         data_dir=args.data_dir, clone_seconds=args.clone_seconds,
         nodes=args.nodes, mvip=args.host, svip=args.svip,
-        clone_limit_manner='queue' if args.queue_clones else 'refuse',
+        clone_limit_behavior='queue' if args.queue_clones else 'refuse',
         placement=args.placement, hide_nodes=args.hide_nodes,
         limits={key: value for key, value in limits.items()
                 if value is not None})

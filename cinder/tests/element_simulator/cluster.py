@@ -59,7 +59,7 @@ class Cluster:
     :param missing_handle: error name for an unknown asynchronous handle
     :param result_names_source: report the source instead of the clone as the
                                 volumeID of a finished job, as some releases
-    :param clone_limit_manner: ``refuse`` clones beyond the limits, or
+    :param clone_limit_behavior: ``refuse`` clones beyond the limits, or
                                ``queue`` them until there is a slot
     :param placement: which node holds a volume: ``round-robin`` by its id,
                       ``random``, or a callable that returns the number of
@@ -82,7 +82,7 @@ class Cluster:
             peers: typing.Optional[peers_module.Peers] = None,
             missing_handle: str = 'xAsyncHandleDoesNotExist',
             result_names_source: bool = False,
-            clone_limit_manner: str = 'refuse',
+            clone_limit_behavior: str = 'refuse',
             placement: placement_module.Placement = 'round-robin',
             placement_seed: int = 0, hide_nodes: bool = False) -> None:
         self.name = name
@@ -108,7 +108,7 @@ class Cluster:
         self.lock = self.peers.lock
         self.files = datafiles.DataFiles(data_dir)
         self.jobs = jobs.Jobs(self, clone_seconds, clone_polls,
-                              clone_limit_manner)
+                              clone_limit_behavior)
         self._create_tables()
 
     def _create_tables(self) -> None:

@@ -24,7 +24,7 @@ def read(cluster: cluster.Cluster) -> dict:
     return {
         'clone_seconds': (None if callable(cluster.jobs.seconds)
                           else cluster.jobs.seconds),
-        'clone_limit_manner': cluster.jobs.limit_manner,
+        'clone_limit_behavior': cluster.jobs.limit_manner,
         'nodes': cluster.nodes,
         'hide_nodes': cluster.hide_nodes,
         'placement': (None if callable(cluster.placement)
@@ -46,8 +46,8 @@ def change(cluster: cluster.Cluster, changes: dict) -> None:
         cluster.limits.update(checked.pop('limits', {}))
         if 'clone_seconds' in checked:
             cluster.jobs.seconds = checked.pop('clone_seconds')
-        if 'clone_limit_manner' in checked:
-            cluster.jobs.limit_manner = checked.pop('clone_limit_manner')
+        if 'clone_limit_behavior' in checked:
+            cluster.jobs.limit_manner = checked.pop('clone_limit_behavior')
         for name, value in checked.items():
             setattr(cluster, name, value)
 
@@ -65,6 +65,6 @@ def _seconds(value: typing.Any) -> float:
 
 
 _CHECKS: dict[str, typing.Callable] = {
-    'clone_seconds': _seconds, 'clone_limit_manner': jobs.check_manner,
+    'clone_seconds': _seconds, 'clone_limit_behavior': jobs.check_manner,
     'nodes': _nodes, 'hide_nodes': bool, 'placement': placement.check,
     'limits': dict}

@@ -237,7 +237,7 @@ class StormsTestCase(ConcurrencyTestCase):
     MANNER = 'refuse'
 
     def new_cluster(self, **arguments):
-        return super().new_cluster(nodes=4, clone_limit_manner=self.MANNER,
+        return super().new_cluster(nodes=4, clone_limit_behavior=self.MANNER,
                                    **arguments)
 
     def expire_replicas(self):
@@ -282,6 +282,26 @@ class StormsTestCase(ConcurrencyTestCase):
         self.assert_cloned(self.together(*self.requests(24)))
         self.assertGreater(len(self.copies()), 0)
         self.assert_clean(replicas=2)
+
+    def test_replicas_beyond_the_limit_are_removed(self):
+        # Each of several hosts may have made as many, or it was lowered.
+        for maker in None, 'a', 'b', 'c':
+            self.plant(self.image, DATA, replica_maker=maker)
+        first, *planted = self.copies()
+        self.driver = self.new_driver(sf_template_max_replicas=1)
+        self.sim.cluster.jobs.seconds = 0.5
+        storm = Threads(self.requests(8))
+        while not self.sim.cluster.jobs.running():
+            self.assertFalse(storm.wait(0.01))
+        self.run_housekeeping()
+        self.assertTrue(storm.wait())
+        self.assert_cloned(storm.outcomes)
+        # What was being cloned is removed now.
+        self.run_housekeeping()
+        self.assertEqual([first], self.copies())
+        self.assertEqual(2, len(self.log.about(
+            'sf_template_max_replicas is 1')))
+        self.assert_clean(replicas=1)
 
     def test_image_is_updated_while_replicas_are_made(self):
         self.clone(self.image)

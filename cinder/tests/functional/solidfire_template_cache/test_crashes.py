@@ -50,6 +50,36 @@ class Hit(crashes.CrashTestCase):
             self.image = self.add_image()
             self.step_create()
 
+    def copy(self, original, state, **record):
+        """Make a copy of a template as another process would have made it.
+
+        :param record: what differs in its record
+        """
+        cluster = self.sim.cluster
+        mark = dict(original.attributes[model.ATTRIBUTE], state=state,
+                    filled_by=self.mortal.host, fill_id='of one that died',
+                    **record)
+        with cluster.lock:
+            made = cluster.add_volume(
+                name=original.name, account_id=original.account_id,
+                size=original.size, qos=dict(original.qos),
+                access='readOnly' if state == 'ready' else 'readWrite',
+                attributes={model.ATTRIBUTE: mark})
+        if state == 'ready':
+            cluster.files.copy(
+                *('volume-%d' % volume.volume_id
+                  for volume in (original, made)), original.size)
+        else:
+            cluster.files.create('volume-%d' % made.volume_id, 0)
+            self.shorten_fills()
+        return made
+
+    def let_replicas_idle(self):
+        """Let them be idle for so long that housekeeping removes them."""
+        # What was in use when the host died is seen idle twice.
+        self.mortal.call('stats')
+        self.mortal.call('advance', seconds=replicas.IDLE_SECONDS)
+
 
 class HitTestCase(Hit):
 
@@ -142,9 +172,7 @@ class StormTestCase(Hit):
         return replies[0]
 
     def check_end(self):
-        # What was in use when the host died is seen idle twice.
-        self.mortal.call('stats')
-        self.mortal.call('advance', seconds=replicas.IDLE_SECONDS)
+        self.let_replicas_idle()
         super().check_end()
 
     @ddt.data(*itertools.product(stages.REPLICA_ONLY, (False, True)))
@@ -182,26 +210,6 @@ class Leftovers(Hit):
         with self.sim.cluster.lock:
             self.sim.cluster.delete_volume(deleted)
 
-    def copy(self, original, state):
-        """Make a copy of a template as another fill would have made it."""
-        cluster = self.sim.cluster
-        mark = dict(original.attributes[model.ATTRIBUTE], state=state,
-                    filled_by=self.mortal.host, fill_id='of one that died')
-        with cluster.lock:
-            made = cluster.add_volume(
-                name=original.name, account_id=original.account_id,
-                size=original.size, qos=dict(original.qos),
-                access='readOnly' if state == 'ready' else 'readWrite',
-                attributes={model.ATTRIBUTE: mark})
-        if state == 'ready':
-            cluster.files.copy(
-                *('volume-%d' % volume.volume_id
-                  for volume in (original, made)), original.size)
-        else:
-            cluster.files.create('volume-%d' % made.volume_id, 0)
-            self.shorten_fills()
-        return made
-
 
 class HousekeepingTestCase(Leftovers):
     """Housekeeping removes them."""
@@ -231,15 +239,11 @@ class FillAfterCrashTestCase(Leftovers):
 
 
 @ddt.ddt
-class RunningCloneTestCase(crashes.CrashTestCase):
+class RunningCloneTestCase(Hit):
     """The clone that a killed host has started continues without it."""
 
-    @ddt.data('mortal', 'other')
-    def test_retry_while_the_clone_runs(self, name):
-        self.image = self.add_image()
-        self.step_create()
-        self.assert_created(self.other.create(
-            self.image, uuidutils.generate_uuid()).wait())
+    def kill_while_cloning(self):
+        """Kill and restart the host; return the clone that it has begun."""
         jobs = self.sim.cluster.jobs
         with mock.patch.object(jobs, 'seconds', float('inf')):
             rule = self.services.kill_at_call(self.mortal, 1, 'after',
@@ -249,15 +253,47 @@ class RunningCloneTestCase(crashes.CrashTestCase):
         self.assertEqual(1, rule.hits)
         self.restart()
         clone, = jobs.running()
+        return clone
+
+    def end(self, clone):
+        with self.sim.cluster.lock:
+            clone.due = 0
+        self.await_clones()
+
+    @ddt.data('mortal', 'other')
+    def test_retry_while_the_clone_runs(self, name):
+        self.prepare()
+        self.assert_created(self.other.create(
+            self.image, uuidutils.generate_uuid()).wait())
+        clone = self.kill_while_cloning()
         host = getattr(self, name)
         answer = host.create(self.image, self.volume_id,
                              age=crashes.AGE).wait()
         # A clone in progress is in no list of volumes, only among the jobs.
         host.call('stats')
-        with self.sim.cluster.lock:
-            clone.due = 0
-        self.await_clones()
+        self.end(clone)
         host.call('stats')
         self.assert_created(answer)
         self.step_create()
+        self.check_end()
+
+    def test_retry_clones_a_replica_that_is_younger(self):
+        self.prepare()
+        clone = self.kill_while_cloning()
+        original, = self.volumes(model.NAME_PREFIX)
+        replica = self.copy(original, 'ready', replica_maker='another one')
+        self.sim.faults.add(
+            method='CloneVolume', match={'volumeID': original.volume_id},
+            error='xMaxClonesPerVolumeExceeded', times=None)
+        cloned = self.sim.faults.add(
+            method='CloneVolume', match={'volumeID': replica.volume_id})
+        answer = self.mortal.create(
+            self.image, self.volume_id, age=crashes.AGE).wait()
+        self.assertEqual(1, cloned.hits)
+        self.sim.faults.clear()
+        # Housekeeping has never seen it running.
+        self.end(clone)
+        self.mortal.call('stats')
+        self.assert_created(answer)
+        self.let_replicas_idle()
         self.check_end()

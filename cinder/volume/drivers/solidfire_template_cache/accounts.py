@@ -27,6 +27,7 @@ from cinder.volume.drivers.solidfire_template_cache.element import client
 from cinder.volume.drivers.solidfire_template_cache.element import errors
 from cinder.volume.drivers.solidfire_template_cache.element import models
 from cinder.volume.drivers.solidfire_template_cache import exceptions
+from cinder.volume.drivers.solidfire_template_cache import single_flight
 from cinder.volume import volume_utils
 
 LOG = logging.getLogger(__name__)
@@ -83,13 +84,13 @@ class TenantAccounts(object):
         self._max_volumes = max_volumes
         self._lock = threading.Lock()
         # Guarded by the lock: by name, an account and the number of volumes
-        # that it can still take; the ids of accounts that are full; by name,
-        # the end of the look-up that is in progress.
+        # that it can still take; the ids of accounts that are full.
         self._cached: MutableMapping[str, tuple[models.Account, int]] = (
             cachetools.LRUCache(_MAX_CACHED))
         self._full: MutableMapping[int, bool] = cachetools.TTLCache(
             _MAX_CACHED, _FULL_SECONDS, timer=clock.monotonic)
-        self._looking_up: dict[str, threading.Event] = {}
+        self._lookups: single_flight.SingleFlight[models.Account] = (
+            single_flight.SingleFlight())
 
     def get(self, name: str) -> models.Account:
         """Return the account that is to own a new volume.
@@ -102,25 +103,10 @@ class TenantAccounts(object):
         :raises exceptions.AccountsFull: both accounts are full
         :raises errors.ElementError: a call failed
         """
-        with self._lock:
-            account = self._take_cached(name)
-            if account is not None:
-                return account
-            ended = self._looking_up.get(name)
-            if ended is None:
-                ours = self._looking_up[name] = threading.Event()
-        if ended is None:
-            try:
-                return self._look_up(name)
-            finally:
-                with self._lock:
-                    del self._looking_up[name]
-                ours.set()
-        ended.wait()
-        with self._lock:
-            account = self._take_cached(name)
-        # An error of the other look-up is not of this request. No second
-        # wait: each may take as long as the retries of a call.
+        account = self._lookups.run(
+            name, lambda: self._take_cached(name),
+            lambda: self._look_up(name))
+        # Other requests may have taken all the places that one has found.
         return account or self._look_up(name)
 
     def mark_full(self, account: models.Account) -> None:
@@ -153,9 +139,10 @@ class TenantAccounts(object):
         raise exceptions.AccountsFull(name=name)
 
     def _take_cached(self, name: str) -> Optional[models.Account]:
-        """Take a place in the cached account; the lock is held."""
-        account, left = self._cached.pop(name, (None, 0))
-        if account is None or left < 1 or account.id in self._full:
-            return None
-        self._cached[name] = (account, left - 1)
-        return account
+        """Take a place in the cached account."""
+        with self._lock:
+            account, left = self._cached.pop(name, (None, 0))
+            if account is None or left < 1 or account.id in self._full:
+                return None
+            self._cached[name] = (account, left - 1)
+            return account

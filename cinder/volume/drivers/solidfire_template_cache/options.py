@@ -63,12 +63,15 @@ template_cache_opts = [
         'sf_template_max_count',
         default=200,
         min=0,
-        help='Maximum number of template volumes on the cluster. When it is '
-             'reached, the least recently used template volume that is not '
-             'being cloned is evicted. If none can be evicted, the request '
-             'falls back to Cinder\'s image download. Set to 0 for no '
-             'limit; the cluster itself allows 2000 volumes in one '
-             'account.'),
+        help='Maximum number of template volumes on the cluster, replicas '
+             'included. When it is reached, the least recently used template '
+             'volume that is not being cloned is evicted, replicas first. If '
+             'none can be evicted, the request falls back to Cinder\'s image '
+             'download. Set to 0 for no limit; the cluster itself allows '
+             '2000 volumes in one account. At the limit no replica is made, '
+             'so set it to at least the number of images that are in use, '
+             'plus sf_template_max_replicas for each image of which boot '
+             'storms are expected at the same time.'),
     cfg.IntOpt(
         'sf_template_max_replicas',
         default=32,
@@ -77,18 +80,20 @@ template_cache_opts = [
              'runs few clones of one volume at a time, 2 by default. When '
              'more volumes are requested from an image at a time, the driver '
              'clones its template volume into replicas, which are cloned '
-             'too, as far as the requests are served sooner that way. '
-             'Replicas count for sf_template_max_count and '
-             'sf_template_max_gib but do not cause an eviction; they are '
-             'evicted first, and removed when they have not been used for 5 '
-             'minutes. Set to 0 to make no replicas.'),
+             'too, if the requests are then served sooner. Replicas count '
+             'for sf_template_max_count and sf_template_max_gib but do not '
+             'cause an eviction; they are evicted first, and removed when '
+             'they have not been cloned for 5 minutes. All hosts that serve '
+             'one cluster should use the same value. Set to 0 to make no '
+             'replicas.'),
     cfg.IntOpt(
         'sf_template_max_gib',
         default=0,
         min=0,
-        help='Maximum total size of all template volumes in GiB. Their '
-             'provisioned sizes count; they use less space on the cluster, '
-             'which does not store zeros and deduplicates. Template volumes '
+        help='Maximum total size of all template volumes, replicas '
+             'included, in GiB. Their provisioned sizes count; they use less '
+             'space on the cluster, which does not store zeros and '
+             'deduplicates. Template volumes '
              'are evicted as for sf_template_max_count, and both limits '
              'apply if both are set. Set to 0 for no limit.'),
     cfg.IntOpt(
@@ -104,8 +109,9 @@ template_cache_opts = [
         min=0,
         max=100,
         help='Minimum percentage of the cluster\'s block storage that must '
-             'be free before a template volume is created. With less free '
-             'space, images that have a template volume are still cloned; '
+             'be free before a template volume or a replica is created. With '
+             'less free space, images that have a template volume are still '
+             'cloned; '
              'requests for other images fall back to Cinder\'s image '
              'download. Set to 0 to disable the check.'),
 ]

@@ -56,7 +56,7 @@ LOG = logging.getLogger(__name__)
 
 CONF = cfg.CONF
 
-VERSION = '1.1.0'
+VERSION = '1.2.0'
 """Of the template cache; the stock driver has a version of its own."""
 
 # A backend has a cluster and, with replication, one that it fails over to.

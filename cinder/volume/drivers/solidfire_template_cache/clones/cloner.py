@@ -242,7 +242,7 @@ class Cloner(object):
         """Remove the volume that a CloneVolume reply has named.
 
         A reply that contradicts itself or the request may have the id of
-        another volume; then the name tells which volumes to remove.
+        another volume; then the name shows which volumes to remove.
         """
         volume_id = started.volume.id
         if self._is_consistent(source_id, started, wanted) or volume_id in [

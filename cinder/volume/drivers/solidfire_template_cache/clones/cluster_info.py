@@ -72,18 +72,21 @@ class ClusterInfo(object):
 
     def volume_nodes(self, volume_ids: list[int]
                      ) -> Optional[dict[int, Hashable]]:
-        """Return the nodes of some volumes; None if it does not tell."""
+        """Return the nodes of some volumes; None if they are not known."""
         with self._lock:
             if self._cached.get('no volume nodes'):
                 return None
         try:
-            return self._client.list_volume_nodes(volume_ids)
+            found = self._client.list_volume_nodes(volume_ids)
+            unsupported = not found
         except errors.ElementError as exc:
-            LOG.debug('The cluster does not tell the nodes of volumes: %s',
-                      exc)
+            LOG.debug('The nodes of volumes were not listed: %s', exc)
+            found = None
+            unsupported = exc.retry_class is errors.RetryClass.FINAL
+        if unsupported:
             with self._lock:
                 self._cached['no volume nodes'] = True
-            return None
+        return found
 
     def default_qos(self) -> dict[str, int]:
         """Return the QoS of volumes that are created without any.

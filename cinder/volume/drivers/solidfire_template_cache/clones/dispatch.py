@@ -24,7 +24,6 @@ simulation. Does no I/O, and is not safe for threads.
 
 import bisect
 import itertools
-import math
 import random
 from typing import Hashable
 from typing import Iterable
@@ -33,6 +32,7 @@ from typing import Optional
 
 import cachetools
 
+from cinder.volume.drivers.solidfire_template_cache.clones import demand
 from cinder.volume.drivers.solidfire_template_cache.clones import fair_share
 from cinder.volume.drivers.solidfire_template_cache.clones import planning
 from cinder.volume.drivers.solidfire_template_cache.clones import slots
@@ -44,19 +44,17 @@ from cinder.volume.drivers.solidfire_template_cache.element import models
 # boot storm whose size is known at its start ends a clone time sooner.
 _GATHER_SECONDS, _MAX_GATHER_SECONDS = 0.015, 0.05
 
-# Seconds between two looks at the running clones, relative to the duration
+# Seconds between two polls of the running clones, relative to the duration
 # of a clone or, as long as that is unknown, to the time waited.
-_MIN_LOOK, _MAX_LOOK, _RELATIVE_LOOK = 0.1, 2.0, 0.1
+_MIN_POLL, _MAX_POLL, _RELATIVE_POLL = 0.1, 2.0, 0.1
+
+# Seconds for which what was seen of other processes is used.
+_MAX_AGE = 2 * _MAX_POLL
+
+# Seconds until a replica is tried again, after one was not possible.
+_NO_REPLICA_SECONDS = 60.0
 
 _MAX_DURATIONS = 1024
-
-# See planning.Demand; found by simulation, with replicas placed at random and
-# in turn.
-_SURE_PART = 0.75
-
-# One in so many clones is planned for in addition: some slots are lost
-# between two clones.
-_MARGIN = 16
 
 
 class Dispatcher(object):
@@ -72,6 +70,8 @@ class Dispatcher(object):
         self._share = fair_share.FairShare()
         self._groups: dict[Hashable, tickets.Group] = {}
         self._numbers = itertools.count()
+        # When the running clones were last listed.
+        self._observed = 0.0
         self._durations: MutableMapping[Hashable, float] = (
             cachetools.LRUCache(_MAX_DURATIONS))
 
@@ -99,8 +99,9 @@ class Dispatcher(object):
         if self._groups.get(group.source_set.key) is not group:
             return  # its last clone has ended meanwhile
         found = list(found)
+        group.outdated = False
         for source in self._add(group, found):
-            if source.maker is not None:
+            if source.maker is not None and source.id > group.newest_id:
                 self._share.note_process(source.maker, now)
         listed = {source.id for source in found}
         group.unlisted -= listed
@@ -125,11 +126,11 @@ class Dispatcher(object):
         self.table.accepted(slot.source)
 
     def refused(self, slot: tickets.Slot, by_node: bool, now: float) -> None:
-        """Note that the cluster had no room for the clone of a slot.
+        """Note that the cluster had no slot for a clone.
 
         :param by_node: whether the node had its maximum of clones
         """
-        pause = self._look_interval(slot.group, now)
+        pause = self._poll_interval(slot.group, now)
         self.table.refused(slot.source, by_node, now,
                            now + pause * self._rng.uniform(0.5, 1))
         self._take_back(slot)
@@ -142,28 +143,39 @@ class Dispatcher(object):
                 group.source_ids.remove(slot.source.id)
         self._discard_unused()
 
-    def ended(self, slot: tickets.Slot, now: float) -> None:
-        """Note that a clone is done, well or not."""
+    def ended(self, slot: tickets.Slot, now: float,
+              done: bool = True) -> None:
+        """Note that a clone has ended.
+
+        :param done: whether it is complete
+        """
         group = slot.group
-        if slot.started is not None:
+        if slot.started is not None and done:
             self._durations[group.source_set.key] = now - slot.started
         if self._share.should_yield(self._rng.random()):
             slot.source.blocked_until = max(
                 slot.source.blocked_until, now + self._rng.uniform(1, 2) *
-                self._look_interval(group, now))
-        if slot.ticket is None and slot.volume_id is not None:
+                self._poll_interval(group, now))
+        if slot.ticket is None and not done:
+            group.no_replica_until = now + _NO_REPLICA_SECONDS
+        elif slot.ticket is None and slot.volume_id is not None:
             group.unlisted.add(slot.volume_id)
         self._release(slot)
         self._share.note_end(self.table.queues)
         self._drop_if_idle(group)
 
-    def no_replica(self, slot: tickets.Slot) -> bool:
-        """Note that no replica can be made for this queue.
+    def no_replica(self, slot: tickets.Slot, now: float,
+                   temporary: bool) -> bool:
+        """Note that no replica can be made for this queue now.
 
+        :param temporary: whether that may be different soon
         :returns: whether that was not known
         """
-        is_news = slot.group.max_replicas > 0
-        slot.group.max_replicas = 0
+        is_news = slot.group.no_replica_until <= now
+        slot.group.no_replica_until = max(
+            slot.group.no_replica_until,
+            now + (self._duration(slot.group) if temporary
+                   else _NO_REPLICA_SECONDS))
         self._release(slot)
         self._drop_if_idle(slot.group)
         return is_news
@@ -172,8 +184,8 @@ class Dispatcher(object):
                 now: float) -> list[tickets.Group]:
         """Take note of all clones that run on the cluster.
 
-        :returns: the groups with a source of which a clone of another
-            process has ended; it may have been a replica
+        :returns: the groups of which the sources are to be listed again: a
+            clone of another process has ended, which may have been a replica
         """
         own: set[int] = set()
         starting: dict[int, int] = {}
@@ -185,23 +197,25 @@ class Dispatcher(object):
                 own.add(slot.volume_id)
         known = self.table.foreign_ids
         ended = self.table.observe(clones, own, starting)
-        self._share.note_foreign_started(
-            len(self.table.foreign_ids - known))
+        # Those that are starting have no known volumeID yet.
+        self._share.note_foreign_started(max(0, len(
+            self.table.foreign_ids - known) - sum(starting.values())))
+        self._observed = now
         for group in self._groups.values():
             group.observed = True
-        return [group for group in self._groups.values()
-                if not ended.isdisjoint(group.source_ids)]
+            group.outdated |= not ended.isdisjoint(group.source_ids)
+        return [group for group in self._groups.values() if group.outdated]
 
     def divide(self, now: float) -> None:
         """Divide the slots among the processes.
 
-        Called after a look at the running clones, when the sources that have
+        Called after a poll of the running clones, when the sources that have
         become known by it are set.
         """
         longest = max((self._duration(group)
                        for group in self._groups.values()), default=1.0)
         foreign, total = self.table.foreign, self._total()
-        if not foreign:
+        if not foreign and self.table.others > self.table.limits.per_volume:
             # Those of other images take slots of the same nodes.
             foreign = self.table.others
             total = min(total + foreign, self.table.capacity())
@@ -209,7 +223,7 @@ class Dispatcher(object):
                            self.table.queues, longest, now)
 
     def observe_none(self) -> None:
-        """Note that the running clones cannot be told at the moment."""
+        """Note that the running clones cannot be listed at the moment."""
         for group in self._groups.values():
             group.observed = True
 
@@ -218,6 +232,8 @@ class Dispatcher(object):
     def assign(self, now: float) -> list[tickets.Slot]:
         """Return the slots that are to be used now."""
         found: list[tickets.Slot] = []
+        if now - self._observed > _MAX_AGE:
+            self._forget_others()
         while True:
             slot = self._assign_one(now)
             if slot is None:
@@ -233,18 +249,18 @@ class Dispatcher(object):
             times.append(unblocked)
         return min(times, default=None)
 
-    def look_delay(self, spread: float, now: float) -> float:
-        """Return the seconds after a look at the clones until the next one.
+    def poll_delay(self, spread: float, now: float) -> float:
+        """Return the seconds between two polls of the running clones.
 
-        :param spread: from 0 to 1, drawn at random for each look, so that
-            the processes do not all look at the same time
+        :param spread: from 0 to 1, drawn at random for each poll, so that
+            the processes do not all poll at the same time
         """
         first = self.first_waiting()
         if first is None:
-            return _MAX_LOOK
+            return _MAX_POLL
         if any(self._is_probing(group) for group in self._groups.values()):
             return 0.0
-        interval = self._look_interval(first.group, now)
+        interval = self._poll_interval(first.group, now)
         return spread * interval if self._share.outdated else interval
 
     # Queries
@@ -297,7 +313,7 @@ class Dispatcher(object):
         return slot
 
     def _is_probing(self, group: tickets.Group) -> bool:
-        """Return whether the running clones have to be looked at first.
+        """Return whether the running clones have to be listed first.
 
         A cluster may queue clones instead of refusing them, so that those of
         several processes would wait for one source while others are idle. And
@@ -314,42 +330,17 @@ class Dispatcher(object):
     def _wants_replica(self, group: tickets.Group, now: float) -> bool:
         """Return whether the next slot is to make a replica."""
         making = sum(slot.ticket is None for slot in group.used)
-        most = group.max_replicas + 1 - making - len(group.unlisted) - len(
+        max_more = group.max_replicas + 1 - making - len(group.unlisted) - len(
             group.source_ids)
         # A lone clone is never worth one, whatever other processes do.
         waiting = len(group.waiting)
-        if most <= 0 or waiting < 2:
+        if max_more <= 0 or waiting < 2 or now < group.no_replica_until:
             return False
-        share = self._share.of_queue(len(self._used()), self.table.foreign)
-        queued = math.ceil(waiting / share)
-        available = self.table.slots(self._sources(group))
-        demand = planning.Demand(
-            queued=queued,
-            # What other queues will leave is a guess.
-            margin=math.ceil(queued / _MARGIN)
-            if share < 1 or len(self._groups) > 1 else queued // _MARGIN,
-            free=max(available - self._young(group, now), 1),
-            slots=available, coming=round(making / share),
-            per_source=self.table.limits.per_volume,
-            capacity=max(available, self._capacity(group)),
-            sure_part=_SURE_PART)
-        return planning.replicas(demand, most) > 0
-
-    def _young(self, group: tickets.Group, now: float) -> int:
-        """Return how many slots will not be free soon."""
-        duration = self._durations.get(group.source_set.key)
-        return sum(source.foreign_young
-                   for source in self._sources(group)) + sum(
-            duration is None or slot.started is None or
-            now - slot.started < duration / 2 for slot in group.used)
-
-    def _capacity(self, group: tickets.Group) -> int:
-        """Return the slots of the cluster for the clones of one image."""
-        others = sum(other is not group for other in self._groups.values())
-        used = sum(source.busy for source in self.table.sources.values()
-                   if source.id not in group.source_ids)
-        capacity = self.table.capacity()
-        return max(capacity - used, capacity // (others + 1))
+        wanted = demand.estimate(
+            self.table, group,
+            self._share.of_queue(len(self._used()), self.table.foreign),
+            len(self._groups), self._durations.get(group.source_set.key), now)
+        return planning.replicas(wanted, max_more) > 0
 
     def _total(self) -> int:
         """Return the slots of the sources of which clones wait."""
@@ -360,11 +351,11 @@ class Dispatcher(object):
     def _duration(self, group: tickets.Group) -> float:
         return self._durations.get(group.source_set.key, 1.0)
 
-    def _look_interval(self, group: tickets.Group, now: float) -> float:
+    def _poll_interval(self, group: tickets.Group, now: float) -> float:
         seconds = self._durations.get(group.source_set.key)
         if seconds is None:
             seconds = now - group.gathering_since
-        return min(max(_RELATIVE_LOOK * seconds, _MIN_LOOK), _MAX_LOOK)
+        return min(max(_RELATIVE_POLL * seconds, _MIN_POLL), _MAX_POLL)
 
     def _sources(self, group: tickets.Group) -> list[slots.SourceSlots]:
         return [self.table.sources[source_id]
@@ -380,6 +371,7 @@ class Dispatcher(object):
         new = []
         for source in found:
             self.table.add(source.id)
+            group.sizes[source.id] = source.size
             if source.id not in group.source_ids:
                 group.source_ids.append(source.id)
                 new.append(source)
@@ -403,6 +395,13 @@ class Dispatcher(object):
         if group.idle and self._groups.get(group.source_set.key) is group:
             del self._groups[group.source_set.key]
             self._discard_unused()
+            if not self._groups:
+                self._forget_others()
+
+    def _forget_others(self) -> None:
+        """Forget what was seen of other processes."""
+        self.table.forget_others()
+        self._share = fair_share.FairShare()
 
     def _discard_unused(self) -> None:
         self.table.discard(set(self.table.sources) - self.source_ids())

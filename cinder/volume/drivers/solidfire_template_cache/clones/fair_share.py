@@ -35,8 +35,8 @@ _MIN_SHARE = 1 / 8
 _ACTIVE_CLONES = 4
 
 # A process that has started more clones than the others leaves them this part
-# of the difference.
-_REPAID = 0.5
+# of the difference, of which half is forgotten after so many clone times.
+_REPAID, _HALF_LIFE = 0.5, 2.0
 
 # How often a slot, of few, is left to others although none was seen: a process
 # that has all slots does not see who waits for one.
@@ -53,11 +53,12 @@ class FairShare(object):
         self._allowed: Optional[int] = None
         self._total = 0
         self._saturated = False
-        # Clones since slots were last free and others were not seen.
-        self._own_started = 0
-        self._foreign_started = 0
+        # Clones that were started, the older ones in part; until when.
+        self._own_started = 0.0
+        self._foreign_started = 0.0
+        self._counted_until: Optional[float] = None
         self.outdated = False
-        """Whether to look at the running clones before the next start."""
+        """Whether to list the running clones before the next start."""
 
     @property
     def contended(self) -> bool:
@@ -78,13 +79,13 @@ class FairShare(object):
 
     def update(self, own: int, foreign: int, total: int, queues: bool,
                clone_seconds: float, now: float) -> None:
-        """Divide the slots, after a look at the running clones.
+        """Divide the slots, after a poll of the running clones.
 
         :param own: running clones of this process
         :param foreign: those of others
         :param total: slots of the sources of which clones wait
         :param queues: whether the cluster queues clones that it has no slot
-            for, so that no refusal tells that the slot is taken
+            for, so that no refusal shows that the slot is taken
         """
         free = total - own - foreign
         was_saturated = self._saturated
@@ -93,17 +94,28 @@ class FairShare(object):
         self._others = {
             name: seen for name, seen in self._others.items()
             if now - seen < _ACTIVE_CLONES * clone_seconds}
+        self._forget_started(clone_seconds, now)
         if not foreign:
             if not self._saturated:
-                self._own_started = self._foreign_started = 0
+                self._own_started = self._foreign_started = 0.0
             return
         processes = max(2, 1 + len(self._others))
-        self._allowed = math.ceil(total / processes)
-        # Slots that were not taken since the last look are not wanted.
         if free > 0 and (queues or not was_saturated):
+            # Nobody wants what was not taken since the last list.
             self._allowed = own + math.ceil(free / processes)
+            return
         excess = self._own_started - self._foreign_started / (processes - 1)
-        self._allowed = max(1, int(self._allowed - _REPAID * max(0, excess)))
+        self._allowed = max(1, math.floor(
+            math.ceil(total / processes) -
+            _REPAID * min(max(excess, 0), total)))
+
+    def _forget_started(self, clone_seconds: float, now: float) -> None:
+        if self._counted_until is not None:
+            part = 0.5 ** ((now - self._counted_until) / (
+                _HALF_LIFE * clone_seconds))
+            self._own_started *= part
+            self._foreign_started *= part
+        self._counted_until = now
 
     def allows(self, own: int) -> bool:
         """Return whether a process with so many clones may start another."""

@@ -12,18 +12,18 @@
 
 """Removes clones of earlier attempts that end after a later one is done.
 
-A host may die while its clone is running. The clone goes on, is in no list
+A host may die while its clone is running. The clone continues, is in no list
 of volumes until it ends, and its job does not have its name. When Cinder
 creates the volume again meanwhile, the end of that create cannot see it. So
 housekeeping looks again, outside of requests, at what was created since its
 last run, and watches the clones of other processes that are still running.
+The first run of a process knows neither, and looks at all that there is.
 """
 
 import dataclasses
 import threading
 from typing import Iterable
 from typing import MutableMapping
-from typing import Optional
 from typing import TypeVar
 
 import cachetools
@@ -44,7 +44,6 @@ _T = TypeVar('_T')
 class _Created(object):
     volume_id: int
     account_id: int
-    source_id: int
 
 
 class LateClones(object):
@@ -73,15 +72,17 @@ class LateClones(object):
             timer=cluster.clock.monotonic)
         # Clones of other processes that were running in the last run.
         self._running: set[int] = set()
-        # An id that was in use before the last run ended; later clones have
-        # higher ones.
-        self._last_id: Optional[int] = None
+        # An id that was in use before the last run that listed volumes; what
+        # began later has a higher one, and the rest was listed or is watched.
+        # Before the first such run, a late clone may have any id: its source
+        # may be older than that of the later attempt, if that is a replica.
+        self._last_id = 0
 
-    def note_created(self, volume: models.Volume, source_id: int) -> None:
+    def note_created(self, volume: models.Volume) -> None:
         """Remember a finished volume, whose name must remain its own."""
         with self._lock:
-            self._created[volume.name] = _Created(
-                volume.id, volume.account_id, source_id)
+            self._created[volume.name] = _Created(volume.id,
+                                                  volume.account_id)
             self._new.add(volume.name)
 
     def note_fallback(self, name: str) -> None:
@@ -93,7 +94,8 @@ class LateClones(object):
         """Remove the clones that have ended too late.
 
         Makes no call when this process has created nothing lately, else two,
-        and one for each fallback and for each clone of another process.
+        and one for each fallback and for each clone of another process. Only
+        the first listing is of all volumes of the accounts concerned.
 
         :raises errors.ElementError: a call failed; the next run repeats it
         """
@@ -105,24 +107,22 @@ class LateClones(object):
         if not created and not fallbacks:
             return
         running = self._client.list_running_clones()
+        ended = self._running - running
+        # Even if a call fails: the next run lists only what began later.
+        self._running |= self._monitor.foreign(running)
         if new:
             self._prune_new(new, created)
         for name, seen in fallbacks.items():
             if not seen:
                 self._prune_fallback(name)
-        self._prune_ended(self._running - running, created, fallbacks)
-        self._running |= self._monitor.foreign(running)
+        self._prune_ended(ended, created, fallbacks)
 
     def _prune_new(self, new: list[_Created],
                    created: dict[str, _Created]) -> None:
         """Look at the names since the last run; older clones were seen."""
-        after = self._last_id
-        if after is None:
-            # A clone has a higher id than its template.
-            after = min(each.source_id for each in new)
         self._remove_earlier(
             self._client.list_volumes_after(
-                after, {each.account_id for each in new}), created)
+                self._last_id, {each.account_id for each in new}), created)
         self._last_id = max(each.volume_id for each in new)
         with self._lock:
             self._new = {name for name, each in _items(self._created).items()
@@ -133,7 +133,7 @@ class LateClones(object):
         found = self._client.list_volumes(name)
         active = [volume.id for volume in found if volume.active]
         self._remove_earlier(found, {
-            name: _Created(max(active, default=0), 0, 0)})
+            name: _Created(max(active, default=0), 0)})
         with self._lock:
             if name in self._fallbacks:
                 self._fallbacks[name] = True

@@ -41,9 +41,9 @@ _RELATIVE_POLL, _MIN_REPEATED_POLL = 0.05, 0.05
 # done, for they may have become faster.
 _ADVANCE, _MAX_GROWTH = 0.98, 1.25
 
-# A clone that is expected to take more seconds is looked at after this part
+# A clone that is expected to take more seconds is listed after this part
 # of them: it may be faster than the last one.
-_LONG_CLONE, _EARLY_LOOK = 2.0, 0.1
+_LONG_CLONE, _EARLY_LIST = 2.0, 0.1
 
 # Polls of a job that the cluster does not know before it counts as lost: a
 # fresh handle may be unknown for a moment (solidfire-csi).
@@ -146,7 +146,7 @@ class CloneMonitor(object):
                                              reason=job.error)
             elif job.done:
                 if elapsed - asked < _MIN_POLL:
-                    # Else the call was slow or retried, and tells nothing.
+                    # Else the call was slow or retried, and teaches nothing.
                     self._learn(key, min(asked, due - watched.begin),
                                 expected, polls)
                 return
@@ -174,9 +174,9 @@ class CloneMonitor(object):
             return watched.begin + _MIN_POLL
         if expected > _LONG_CLONE:
             # It may be faster this time.
-            self._pause(watched, watched.begin + _EARLY_LOOK * expected)
+            self._pause(watched, watched.begin + _EARLY_LIST * expected)
             if not watched.missing:
-                self._look(watched)
+                self._list_running(watched)
             if watched.remaining is not None and watched.listed is not None:
                 return min(watched.begin + expected * (1 + _RELATIVE_POLL),
                            watched.listed + watched.remaining)
@@ -190,7 +190,7 @@ class CloneMonitor(object):
         repeated = max(_RELATIVE_POLL * elapsed, _MIN_REPEATED_POLL)
         if expected and polls == 1:
             return now + repeated
-        self._look(watched)
+        self._list_running(watched)
         if watched.missing:
             # The list lags behind the job, or the other way round.
             watched.missing = False
@@ -198,15 +198,15 @@ class CloneMonitor(object):
             return max(watched.listed + watched.remaining, now + repeated)
         return now + min(_MIN_POLL * _POLL_GROWTH ** (polls - 1), _MAX_POLL)
 
-    def _look(self, watched: _Watched) -> None:
-        """Look at the running clones, unless that was done just now."""
+    def _list_running(self, watched: _Watched) -> None:
+        """List the running clones, unless that was done just now."""
         with self._lock:
             recent = watched.listed is not None and (
                 self._clock.monotonic() - watched.listed < _MIN_POLL)
         if not recent:
             watched.remaining = None
             with contextlib.suppress(errors.ElementError):
-                # It only tells when to poll.
+                # The list is only needed to time the polls.
                 self.note_running(self._client.list_clones())
                 watched.missing |= watched.listed is None
 

@@ -83,10 +83,10 @@ def _grow(demand: Demand, slots: float, replicas: int) -> float:
 
 
 @functools.lru_cache(4096)
-def replicas(demand: Demand, most: int) -> int:
+def replicas(demand: Demand, max_more: int) -> int:
     """Return how many replicas to make for a queue.
 
-    :param most: replicas that may be made at most
+    :param max_more: replicas that may be made at most
     """
     longer = dataclasses.replace(demand, queued=demand.queued + demand.margin)
     best, fewest = 0, rounds(demand, 0) + rounds(longer, 0)
@@ -94,7 +94,7 @@ def replicas(demand: Demand, most: int) -> int:
     # More than fill the cluster serve nobody.
     useful = math.ceil((demand.capacity - demand.slots) / (
         demand.per_source * gain)) - demand.coming
-    for number in range(1, min(most, useful) + 1):
+    for number in range(1, min(max_more, useful) + 1):
         count = rounds(demand, number) + rounds(longer, number)
         if count < fewest:
             best, fewest = number, count

@@ -35,6 +35,12 @@ from cinder.volume.drivers.solidfire_template_cache import log_utils
 
 LOG = logging.getLogger(__name__)
 
+# Seconds in the queue after which a request logs that it waits.
+_LOG_SECONDS = 10.0
+
+# Listings of a replica that is done before it counts as gone.
+_MAX_LISTINGS = 5
+
 
 class CloneScheduler(object):
     """Makes clones on one cluster.
@@ -77,16 +83,18 @@ class CloneScheduler(object):
         with self._queue.ticket(source_set) as ticket:
             slot, started = self._start(ticket, wanted)
             source_id = slot.source.id
+            done = False
             try:
                 with self._monitor.in_flight(started.volume.id):
                     self._queue.accepted(slot, started.volume.id)
                     self._cloner.wait(source_set.key, source_id, started,
                                       wanted)
+                done = True
             finally:
                 # For the next clone.
-                self._queue.ended(slot)
+                self._queue.ended(slot, done)
         volume = self._cloner.finish(source_id, started, wanted)
-        self._late.note_created(volume, source_id)
+        self._late.note_created(volume)
         return volume, source_id
 
     def note_fallback(self, name: str) -> None:
@@ -125,12 +133,15 @@ class CloneScheduler(object):
         refusal: Optional[str] = None
         gone = errors.NotFound('CloneVolume', 'xVolumeIDDoesNotExist',
                                'no template of the image is left')
-        sizes = {source.id: source.size
-                 for source in ticket.group.source_set.sources}
+        log_at = self._clock.monotonic() + _LOG_SECONDS
         while True:
             try:
-                slot = self._queue.wait(ticket, deadline)
+                slot = self._queue.wait(ticket, min(deadline, log_at))
             except slot_queue.QueueTimeout as exc:
+                if log_at < deadline:
+                    log_at = deadline
+                    self._log_waiting(ticket, wanted)
+                    continue
                 raise exceptions.CloneTimeout(
                     template=min(ticket.group.source_ids, default=None),
                     seconds=self._timeout,
@@ -141,7 +152,7 @@ class CloneScheduler(object):
             source_id = slot.source.id
             try:
                 return slot, self._cloner.start(
-                    source_id, sizes.get(source_id, 0), wanted)
+                    source_id, ticket.group.sizes[source_id], wanted)
             except errors.Throttled as exc:
                 refusal = exc.reason
                 self._queue.refused(slot, exc)
@@ -152,6 +163,16 @@ class CloneScheduler(object):
                 ticket.group.source_set.forget(source_id)
                 self._queue.source_is_gone(slot)
 
+    def _log_waiting(self, ticket: tickets.Ticket,
+                     wanted: spec.CloneSpec) -> None:
+        ahead, running = self._queue.position(ticket)
+        LOG.info('Volume %(name)s waits for a clone slot of image %(image)s: '
+                 '%(ahead)s requests are ahead of it and %(running)s clones '
+                 'of the image are running.',
+                 {'name': wanted.name,
+                  'image': ticket.group.source_set.image_id,
+                  'ahead': ahead, 'running': running})
+
     # Replicas
 
     def _start_replica_thread(self, slot: tickets.Slot) -> None:
@@ -160,58 +181,82 @@ class CloneScheduler(object):
             name='Replica of SolidFire volume %s' % slot.source.id).start()
 
     def _make_replica(self, slot: tickets.Slot) -> None:
-        """Make a replica, and look for it; never raises.
+        """Make a replica, and list it; never raises.
 
         Nothing has to be undone: a replica that was made although its reply
         was lost is found like any other.
         """
         source_set, source_id = slot.group.source_set, slot.source.id
+        temporary = False
         try:
             started = source_set.start_replica(source_id)
         except errors.Throttled as exc:
             self._queue.refused(slot, exc)
             return
-        except errors.NotFound as exc:
-            LOG.debug('SolidFire volume %(volume)s was not cloned into a '
-                      'replica: %(error)s',
-                      {'volume': source_id, 'error': exc})
-            source_set.forget(source_id)
-            self._queue.source_is_gone(slot)
-            return
+        except errors.ElementError as exc:
+            if exc.name in errors.VOLUME_GONE:
+                LOG.debug('Template volume %(volume)s was not cloned into a '
+                          'replica: %(error)s',
+                          {'volume': source_id, 'error': exc})
+                source_set.forget(source_id)
+                self._queue.source_is_gone(slot)
+                return
+            failure: Exception = exc
+            # If the outcome is unknown, there may be one more replica soon.
+            temporary = exc.retry_class is errors.RetryClass.TRANSIENT
         except Exception as exc:
             failure = exc
         else:
             self._wait_for_replica(slot, started)
             return
-        if self._queue.no_replica(slot):
-            LOG.info('No replica of template volume %(volume)s was made: '
-                     '%(reason)s',
-                     {'volume': source_id,
+        if self._queue.no_replica(slot, temporary):
+            LOG.info('No replica of template volume %(volume)s of image '
+                     '%(image)s was made: %(reason)s',
+                     {'volume': source_id, 'image': source_set.image_id,
                       'reason': log_utils.format_error(failure)})
 
     def _wait_for_replica(self, slot: tickets.Slot,
                           started: models.StartedClone) -> None:
+        source_set, replica_id = slot.group.source_set, started.volume.id
+        begin = self._clock.monotonic()
         done = False
         try:
-            with self._monitor.in_flight(started.volume.id):
-                self._queue.accepted(slot, started.volume.id)
-                self._monitor.wait_for_job(slot.group.source_set.key,
-                                           slot.source.id, started)
+            with self._monitor.in_flight(replica_id):
+                self._queue.accepted(slot, replica_id)
+                self._monitor.wait_for_job(source_set.key, slot.source.id,
+                                           started)
             done = True
         except Exception as exc:
-            LOG.info('Replica %(replica)s of template volume %(volume)s was '
-                     'not completed: %(reason)s',
-                     {'replica': started.volume.id,
-                      'volume': slot.source.id,
+            LOG.info('Replica %(replica)s of template volume %(volume)s of '
+                     'image %(image)s was not completed: %(reason)s',
+                     {'replica': replica_id, 'volume': slot.source.id,
+                      'image': source_set.image_id,
                       'reason': log_utils.format_error(exc)})
         finally:
-            self._queue.ended(slot)
+            self._queue.ended(slot, done)
+        if not done:
+            return
+        LOG.info('Made replica %(replica)s of template volume %(volume)s of '
+                 'image %(image)s in %(seconds).1f s.',
+                 {'replica': replica_id, 'volume': slot.source.id,
+                  'image': source_set.image_id,
+                  'seconds': self._clock.monotonic() - begin})
         try:
-            self._queue.refresh(slot.group)
-            if done and started.volume.id not in slot.group.source_ids and (
-                    slot.group.source_set.remove_unrecorded(
-                        started.volume.id)):
-                self._queue.no_replica(slot)
+            self._list_replica(slot, replica_id)
         except Exception as exc:
-            LOG.debug('The templates of the image were not listed: %s',
-                      log_utils.format_error(exc))
+            LOG.debug('The templates of image %(image)s were not listed: '
+                      '%(error)s',
+                      {'image': source_set.image_id,
+                       'error': log_utils.format_error(exc)})
+
+    def _list_replica(self, slot: tickets.Slot, replica_id: int) -> None:
+        """List the sources until a new replica is among them."""
+        intervals = self._monitor.poll_intervals()
+        for _listing in range(_MAX_LISTINGS):
+            self._queue.refresh(slot.group)
+            if replica_id in slot.group.source_ids:
+                return
+            if slot.group.source_set.remove_unrecorded(replica_id):
+                self._queue.no_replica(slot, False)
+                return
+            self._clock.sleep(next(intervals))

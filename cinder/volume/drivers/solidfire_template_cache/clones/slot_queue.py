@@ -14,7 +14,7 @@
 """The queue for clone slots that the threads of this process wait in.
 
 The decisions are :class:`dispatch.Dispatcher`'s. Whichever thread has waited
-longest looks at the clones that run on the cluster, for all of them.
+longest polls the clones that run on the cluster, for all of them.
 """
 
 import contextlib
@@ -52,7 +52,7 @@ class SlotQueue(object):
 
     :param cluster: the cluster
     :param info: what it says of itself
-    :param clone_monitor: is told which clones run
+    :param clone_monitor: gets the clones that run
     :param make_replica: called with each slot that is to make a replica; it
         must not block
     """
@@ -69,11 +69,11 @@ class SlotQueue(object):
         # What follows is guarded by the lock.
         self._dispatcher = dispatch.Dispatcher()
         self._conditions: dict[tickets.Ticket, threading.Condition] = {}
-        self._looking = False
-        # The ticket whose thread looks, and until when it waits.
-        self._looker: Optional[tickets.Ticket] = None
+        self._polling = False
+        # The ticket whose thread polls, and until when it waits.
+        self._poller: Optional[tickets.Ticket] = None
         self._wakes_at = 0.0
-        self._last_look = 0.0
+        self._last_poll = 0.0
         self._spread = 1.0
 
     @contextlib.contextmanager
@@ -116,8 +116,8 @@ class SlotQueue(object):
                     self._assign()
                 if ticket.slot:
                     return ticket.slot
-                self._looking = True
-            self._look()
+                self._polling = True
+            self._poll(ticket)
 
     # What becomes of a slot
 
@@ -128,7 +128,7 @@ class SlotQueue(object):
                                       self._clock.monotonic())
 
     def refused(self, slot: tickets.Slot, error: errors.Throttled) -> None:
-        """Note that the cluster had no room; the clone waits again."""
+        """Note that the cluster had no slot; the clone waits again."""
         with self._lock:
             self._dispatcher.refused(
                 slot, error.name in errors.NODE_BUSY,
@@ -141,24 +141,29 @@ class SlotQueue(object):
             self._dispatcher.source_is_gone(slot)
             self._notify_all()
 
-    def ended(self, slot: tickets.Slot) -> None:
-        """Note that a clone is done, well or not."""
+    def ended(self, slot: tickets.Slot, done: bool) -> None:
+        """Note that a clone has ended.
+
+        :param done: whether it is complete
+        """
         with self._lock:
-            self._dispatcher.ended(slot, self._clock.monotonic())
+            self._dispatcher.ended(slot, self._clock.monotonic(), done)
             self._assign()
 
-    def no_replica(self, slot: tickets.Slot) -> bool:
-        """Note that no replica can be made for the queue of a slot.
+    def no_replica(self, slot: tickets.Slot, temporary: bool) -> bool:
+        """Note that no replica can be made for the queue of a slot now.
 
+        :param temporary: whether that may be different soon
         :returns: whether that was not known
         """
         with self._lock:
-            is_news = self._dispatcher.no_replica(slot)
+            is_news = self._dispatcher.no_replica(
+                slot, self._clock.monotonic(), temporary)
             self._assign()
             return is_news
 
     def refresh(self, group: tickets.Group) -> None:
-        """Look for new sources of an image, such as replicas.
+        """List the sources of an image, such as new replicas.
 
         :raises errors.ElementError: a call failed
         """
@@ -172,6 +177,13 @@ class SlotQueue(object):
 
     # Queries
 
+    def position(self, ticket: tickets.Ticket) -> tuple[int, int]:
+        """Return how many clones of an image wait before one, and run."""
+        with self._lock:
+            group = ticket.group
+            return (sum(each.number < ticket.number
+                        for each in group.waiting), len(group.used))
+
     def source_ids(self) -> set[int]:
         """Return the sources of the clones that wait or run."""
         with self._lock:
@@ -182,25 +194,43 @@ class SlotQueue(object):
         with self._lock:
             return self._dispatcher.replicas_coming()
 
-    # Internals; with the lock held, but for _look
+    # Internals; with the lock held, but for _poll
 
     def _assign(self) -> None:
-        for slot in self._dispatcher.assign(self._clock.monotonic()):
-            if slot.ticket is None:
-                self._make_replica(slot)
-            else:
-                self._conditions[slot.ticket].notify()
+        failed = True
+        while failed:
+            failed = False
+            found = self._dispatcher.assign(self._clock.monotonic())
+            for slot in found:
+                if slot.ticket is not None:
+                    self._conditions[slot.ticket].notify()
+            for slot in found:
+                if slot.ticket is None and not self._begin_replica(slot):
+                    failed = True
         first = self._dispatcher.first_waiting()
         if first is None:
             return
         now = self._clock.monotonic()
-        if first is not self._looker or (
+        if first is not self._poller or (
                 now + self._seconds(first, math.inf, now) < self._wakes_at):
             self._conditions[first].notify()
 
+    def _begin_replica(self, slot: tickets.Slot) -> bool:
+        try:
+            self._make_replica(slot)
+            return True
+        except RuntimeError as exc:
+            # There can be no further thread in this process.
+            LOG.warning('No replica of template volume %(volume)s is made: '
+                        '%(reason)s',
+                        {'volume': slot.source.id,
+                         'reason': log_utils.format_error(exc)})
+            self._dispatcher.no_replica(slot, self._clock.monotonic(), False)
+            return False
+
     def _wait(self, ticket: tickets.Ticket, seconds: float) -> None:
         if self._dispatcher.first_waiting() is ticket:
-            self._looker = ticket
+            self._poller = ticket
             self._wakes_at = self._clock.monotonic() + seconds
         self._clock.wait(self._conditions[ticket], seconds)
 
@@ -209,15 +239,15 @@ class SlotQueue(object):
             condition.notify()
 
     def _is_due(self, ticket: tickets.Ticket) -> bool:
-        """Return whether the thread of a ticket is to look now."""
-        if self._looking or self._dispatcher.first_waiting() is not ticket:
+        """Return whether the thread of a ticket is to poll now."""
+        if self._polling or self._dispatcher.first_waiting() is not ticket:
             return False
         now = self._clock.monotonic()
-        return now >= self._next_look(ticket, now)
+        return now >= self._next_poll(ticket, now)
 
-    def _next_look(self, ticket: tickets.Ticket, now: float) -> float:
-        delay = self._dispatcher.look_delay(self._spread, now)
-        return max(self._last_look, ticket.arrived) + delay
+    def _next_poll(self, ticket: tickets.Ticket, now: float) -> float:
+        delay = self._dispatcher.poll_delay(self._spread, now)
+        return max(self._last_poll, ticket.arrived) + delay
 
     def _seconds(self, ticket: tickets.Ticket, deadline: float,
                  now: float) -> float:
@@ -225,43 +255,59 @@ class SlotQueue(object):
         if self._dispatcher.first_waiting() is not ticket:
             return deadline - now
         times = [deadline]
-        if not self._looking:
-            times.append(self._next_look(ticket, now))
+        if not self._polling:
+            times.append(self._next_poll(ticket, now))
         changes = self._dispatcher.next_time(now)
         if changes is not None:
             times.append(changes)
         return max(min(times) - now, 0.001)
 
-    def _look(self) -> None:
-        """Look at the clones that run on the cluster, of all processes."""
-        ended: list[tickets.Group] = []
+    def _poll(self, ticket: tickets.Ticket) -> None:
+        """List the clones that run on the cluster, of all processes.
+
+        :param ticket: of the thread that polls
+        """
         try:
             clones = self._client.list_clones()
             self._monitor.note_running(clones)
             self._find_nodes()
             with self._lock:
-                ended = self._dispatcher.observe(clones,
-                                                 self._clock.monotonic())
-            for group in ended:
-                self.refresh(group)
+                outdated = self._dispatcher.observe(clones,
+                                                    self._clock.monotonic())
+            self._refresh_all(outdated, ticket)
             with self._lock:
                 self._dispatcher.divide(self._clock.monotonic())
         except errors.ElementError as exc:
-            # The clones of this process go on; the next look may succeed.
+            # The clones of this process continue; the next poll may succeed.
             LOG.debug('The running clones were not counted: %s',
                       log_utils.format_error(exc))
             with self._lock:
                 self._dispatcher.observe_none()
         finally:
             with self._lock:
-                self._looking = False
-                self._last_look = self._clock.monotonic()
+                self._polling = False
+                self._last_poll = self._clock.monotonic()
                 self._spread = random.random()
+
+    def _refresh_all(self, groups: list[tickets.Group],
+                     ticket: tickets.Ticket) -> None:
+        """List the sources of some images, as long as a thread has time."""
+        for group in groups:
+            if ticket.slot and group is not ticket.group:
+                continue  # at the next poll
+            try:
+                self.refresh(group)
+            except errors.ElementError as exc:
+                LOG.debug('The templates of image %(image)s were not listed: '
+                          '%(error)s',
+                          {'image': group.source_set.image_id,
+                           'error': log_utils.format_error(exc)})
 
     def _find_nodes(self) -> None:
         """Ask for the nodes, which only several sources need."""
         with self._lock:
-            unknown = self._dispatcher.table.without_node()
+            unknown = self._dispatcher.table.without_node(
+                self._clock.monotonic())
             limits = self._dispatcher.table.limits
         nodes = self._info.volume_nodes(unknown) if unknown else None
         count = self._info.nodes()

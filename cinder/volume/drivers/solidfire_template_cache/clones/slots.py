@@ -15,7 +15,7 @@
 
 The cluster limits the clones of one volume and of one node that run at the
 same time. This process knows its own clones; those of other processes are
-counted from the cluster's list of running clones, and a refusal tells that
+counted from the cluster's list of running clones, and a refusal shows that
 there are more. Does no I/O, and is not safe for threads.
 """
 
@@ -34,7 +34,10 @@ from cinder.volume.drivers.solidfire_template_cache.element import models
 
 _MAX_NODES = 4096
 
-# Nodes of a cluster that does not tell: the smallest that is usual.
+# Seconds until the nodes of volumes are asked for again.
+_NODE_SECONDS = 600.0
+
+# Nodes of a cluster that does not report them: the smallest usual number.
 _USUAL_NODES = 4
 
 
@@ -94,14 +97,15 @@ class SlotTable(object):
         self._nodes: MutableMapping[int, Hashable] = cachetools.LRUCache(
             _MAX_NODES)
         self._names: dict[Hashable, Hashable] = {}
+        self._nodes_since = 0.0
         # Running clones of other volumes than the sources, by node.
         self._others: dict[Hashable, int] = {}
         self.others = 0
         """Running clones of other volumes than the sources."""
         self.foreign_ids: set[int] = set()
         """The volumeIDs of all running clones that are not of this process,
-        at the last look."""
-        # Slots of a cluster that does not tell its nodes; refusals and
+        at the last poll."""
+        # Slots of a cluster that does not report its nodes; refusals and
         # successes correct it.
         self._assumed = _USUAL_NODES * self.limits.per_node
         self._lowered = float('-inf')
@@ -124,15 +128,30 @@ class SlotTable(object):
             self._assumed = _USUAL_NODES * limits.per_node
 
     def set_nodes(self, nodes: Mapping[int, Hashable]) -> None:
-        """Use the nodes that the cluster tells of sources, by their id."""
+        """Use the nodes that the cluster reports of sources, by their id."""
         for source_id, node in nodes.items():
             self._nodes_given = True
             self._set_node(source_id, node)
 
-    def without_node(self) -> list[int]:
-        """Return the sources of which the node is unknown."""
+    def without_node(self, now: float) -> list[int]:
+        """Return the sources of which the node is to be asked for.
+
+        Volumes may move to other nodes.
+        """
+        if now - self._nodes_since > _NODE_SECONDS:
+            self._nodes_since = now
+            self._nodes.clear()
+            self._names.clear()
         return [source.id for source in self.sources.values()
-                if source.node is None]
+                if source.id not in self._nodes]
+
+    def forget_others(self) -> None:
+        """Forget the clones of other processes, as they may have ended."""
+        self._others, self.others, self.foreign_ids = {}, 0, set()
+        self._busy_nodes.clear()
+        for source in self.sources.values():
+            source.foreign = source.foreign_young = 0
+            source.foreign_ids = set()
 
     @property
     def running(self) -> int:
@@ -199,12 +218,15 @@ class SlotTable(object):
         :param by_node: whether the node had its maximum, not the source
         :param until: when to try again at the earliest
         """
+        self.queues = False
         source.blocked_until = max(source.blocked_until, until)
         if not by_node:
             source.foreign = max(source.foreign, self.limits.per_volume -
                                  len(source.own))
         elif source.node is not None:
             self._busy_nodes[source.node] = until
+            # The volume may have moved; it is asked for again.
+            self._nodes.pop(source.id, None)
         elif self._lowered < now:
             # The clones that run are not spread evenly, so the cluster may
             # have more slots than these.
@@ -215,7 +237,7 @@ class SlotTable(object):
     def accepted(self, source: SourceSlots) -> None:
         """Note that the cluster accepted a clone."""
         self._busy_nodes.pop(source.node, None)
-        if self.running >= self._assumed:
+        if self.running >= self._assumed and not self.queues:
             self._assumed += self.limits.per_node
 
     def observe(self, clones: Iterable[models.RunningClone],
@@ -231,13 +253,17 @@ class SlotTable(object):
         ended = set()
         self._others, self.others = {}, 0
         foreign: dict[int, list[models.RunningClone]] = {}
+        listed: dict[int, int] = {}
         for clone in clones:
             source = self.sources.get(clone.source_id)
             self._note_node(clone, source)
+            listed[clone.source_id] = listed.get(clone.source_id, 0) + 1
             if clone.volume_id in own_ids:
                 continue
             foreign.setdefault(clone.source_id, []).append(clone)
             self.others += source is None
+        if any(count > self.limits.per_volume for count in listed.values()):
+            self.queues = True
         self.foreign_ids = {clone.volume_id for found in foreign.values()
                             for clone in found}
         for source in self.sources.values():
@@ -250,8 +276,6 @@ class SlotTable(object):
             if source.foreign_ids - running - own_ids:
                 ended.add(source.id)
             source.foreign_ids = running
-            if source.busy > self.limits.per_volume:
-                self.queues = True
         return ended
 
     def _note_node(self, clone: models.RunningClone,

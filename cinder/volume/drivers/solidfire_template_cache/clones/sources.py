@@ -36,16 +36,22 @@ class Source(object):
 class SourceSet(abc.ABC):
     """The template of one version of an image, and its replicas.
 
-    :ivar key: the same for all sets of this version of the image
+    :ivar key: the ID of the image and what identifies this version of it; the
+        same for all sets of the version
     :ivar sources: those that were known when the set was made
     :ivar max_replicas: how many replicas the image may have
     """
 
-    def __init__(self, key: Hashable, sources: Iterable[Source],
+    def __init__(self, key: tuple[Hashable, ...], sources: Iterable[Source],
                  max_replicas: int) -> None:
         self.key = key
         self.sources = tuple(sources)
         self.max_replicas = max_replicas
+
+    @property
+    def image_id(self) -> Hashable:
+        """The ID of the image."""
+        return self.key[0]
 
     @abc.abstractmethod
     def refresh(self) -> list[Source]:

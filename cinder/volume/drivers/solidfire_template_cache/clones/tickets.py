@@ -56,13 +56,22 @@ class Group(object):
         self.source_set = source_set
         self.max_replicas = source_set.max_replicas
         self.source_ids: list[int] = []
+        self.sizes: dict[int, int] = {}
+        """Bytes of each source."""
+        # Sources with higher ids were made since the group began.
+        self.newest_id = max((each.id for each in source_set.sources),
+                             default=0)
+        # No replica is tried before.
+        self.no_replica_until = 0.0
+        # Whether the sources are to be listed again.
+        self.outdated = False
         self.waiting: list[Ticket] = []
         self.used: set[Slot] = set()
         self.gathering_since = 0.0
         self.gather_until = 0.0
         # Replicas that were made and not listed yet.
         self.unlisted: set[int] = set()
-        # Whether the running clones were looked at since it was idle.
+        # Whether the running clones were listed since it was idle.
         self.observed = False
 
     @property

@@ -279,7 +279,7 @@ class ElementClient(object):
         There is about one on each node.
 
         :returns: by volumeID; without the volumes of which the cluster does
-            not tell it
+            not report it
         """
         return self._call(
             'ListVolumeStats', {'volumeIDs': sorted(volume_ids)},
@@ -290,7 +290,7 @@ class ElementClient(object):
     def get_clone_limits(self) -> Tuple[int, Optional[int]]:
         """Return how many clones of one volume, and on one node, may run.
 
-        The latter is None on clusters that do not tell it.
+        The latter is None on clusters that do not report it.
         """
         return self._call('GetLimits', {}, lambda reply: (
             models.read_limit(reply['cloneJobsPerVolumeMax']),

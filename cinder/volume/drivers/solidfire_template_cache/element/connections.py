@@ -17,7 +17,8 @@ drops idle ones, and moves its address to another node. What is sent then is
 lost, or carried out without a reply. Hence two rules. A call whose repetition
 does no harm may use an idle connection, and is repeated at once on a new one
 if the idle one was broken. Any other call uses a connection that was in use a
-moment ago, or a new one.
+moment ago, or a new one. And what broke one connection has most likely broken
+the others: they are not used any more.
 """
 
 import collections
@@ -60,7 +61,10 @@ _MAX_IDLE_UNREPEATABLE = 2
 
 # Calls that change something, and that do no harm when they are carried out
 # twice: what they set or remove is named by an id, and cannot be set or
-# removed once more. All that only read do no harm either.
+# removed once more. All that only read do no harm either, with one exception:
+# the first GetAsyncResult of a finished job consumes it, with its error. If
+# that reply was lost, the result is gone, repeated or not: the next call says
+# that there is no such job, and CloneMonitor then looks for the volume.
 _REPEATABLE = frozenset(('CancelClone', 'DeleteVolume', 'ModifyVolume',
                          'PurgeDeletedVolume'))
 _READING = ('Get', 'List')
@@ -112,7 +116,8 @@ class ConnectionPool(object):
             seconds: float) -> _T:
         """Make one attempt of an API call on a connection.
 
-        Whenever it fails, the connection is closed.
+        Whenever it fails, the connection is closed. If it was kept and is
+        broken, all that are idle are closed.
 
         :param method: name of the API method
         :param exchange: sends the request by a session, reads the reply to
@@ -128,7 +133,12 @@ class ConnectionPool(object):
             try:
                 return exchange(connection.session)
             except errors.ReplyLost as exc:
-                if not (kept and repeatable and _is_broken(exc)):
+                if not (kept and _is_broken(exc)):
+                    raise
+                # The call that repairs or repeats this one gets a new one.
+                # Those in use will show whether they are broken, too.
+                self._close_idle()
+                if not repeatable:
                     raise
             LOG.debug('%s is sent again: the connection that was kept is '
                       'broken.', method)
@@ -139,6 +149,10 @@ class ConnectionPool(object):
         """Close all connections; those in use, as soon as they are not."""
         with self._lock:
             self._closings += 1
+        self._close_idle()
+
+    def _close_idle(self) -> None:
+        with self._lock:
             idle = list(self._idle)
             self._idle.clear()
         for connection in idle:

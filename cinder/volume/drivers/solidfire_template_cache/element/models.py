@@ -188,7 +188,7 @@ class RunningClone(object):
     volume_id: int
     """Of the volume that it will become."""
     node: Optional[Hashable] = None
-    """The node that clones; None when the cluster does not tell."""
+    """The node that clones; None when the cluster does not report it."""
     remaining: Optional[float] = None
     """Seconds until its end, as estimated; None when unknown."""
     half_done: bool = True
@@ -215,7 +215,7 @@ def _read_optional_id(value: Any) -> Optional[int]:
 
 def _read_remaining(data: Dict[str, Any],
                     percent: Optional[float]) -> Optional[float]:
-    """Return the seconds until a job ends, from whatever tells them."""
+    """Return the seconds until a job ends, from whatever the reply has."""
     remaining = _read_number(data.get('remainingTime'))
     if remaining:
         return remaining

@@ -86,14 +86,14 @@ def download(context: cinder_context.RequestContext, image_service: Any,
     :raises Exception: whatever Cinder's client of the Image service raises
     """
     with utils.temporary_chown(device):
-        writer = RawImageWriter(os.open(device, os.O_WRONLY), image.size)
+        # It blocks on the device, which must not stop other greenthreads.
+        target = utils.tpool_wrap(RawImageWriter(device, image.size))
+        target.open()
         try:
-            # It blocks on the device, which must not stop other greenthreads.
-            target = utils.tpool_wrap(writer)
             image_service.download(context, image.id, target)
             target.finish()
         finally:
-            writer.close()
+            target.close()
 
 
 def check_complete(received: int, size: int) -> None:
@@ -166,12 +166,13 @@ class RawImageWriter(object):
     Memory is constant: blocks that were written are given to the device
     early, and then dropped from the page cache of this host.
 
-    :param fd: descriptor of the device; the writer closes it
+    :param device: path of the device, which each other method may wait for
     :param size: bytes of the image
     """
 
-    def __init__(self, fd: int, size: int) -> None:
-        self._fd = fd
+    def __init__(self, device: str, size: int) -> None:
+        self._device = device
+        self._fd = -1
         self._size = size
         self._format = FormatCheck()
         self._received = 0
@@ -180,6 +181,13 @@ class RawImageWriter(object):
         self._offset = 0
         # Up to here the kernel was asked to write.
         self._begun = 0
+
+    def open(self) -> None:
+        """Open the device, once, before anything else.
+
+        :raises OSError: the device cannot be opened
+        """
+        self._fd = os.open(self._device, os.O_WRONLY)
 
     def write(self, data: bytes) -> int:
         """Write the next part of the image.
@@ -212,7 +220,13 @@ class RawImageWriter(object):
         os.fsync(self._fd)
 
     def close(self) -> None:
-        """Close the device; what was written may not have reached it."""
+        """Close the device; what was written may not have reached it.
+
+        The last one to close a device waits until the kernel has written
+        what is left.
+
+        :raises OSError: the device could not be written
+        """
         os.close(self._fd)
 
     def _write_blocks(self, blocks: bytes) -> None:

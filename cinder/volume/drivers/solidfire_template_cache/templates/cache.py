@@ -122,7 +122,7 @@ class TemplateCache(object):
             try:
                 volume, source_id = self._clones.clone(source_set, wanted)
                 return _Cloned(account, provided,
-                               self._replicas.template(source_id), volume)
+                               source_set.template(source_id), volume)
             except errors.LimitExceeded as exc:
                 # Other hosts use the account too; the next one is tried once.
                 if exc.method != 'CloneVolume':
@@ -137,7 +137,7 @@ class TemplateCache(object):
                 full = account
                 self._log_retry(req, exc)
             except (errors.NotFound, exceptions.CloneFailed) as exc:
-                gone = self._find_gone(provided, exc)
+                gone = self._find_gone(provided, source_set, exc)
                 if attempt == _MAX_ATTEMPTS or not gone:
                     raise
                 for each in gone:
@@ -155,6 +155,7 @@ class TemplateCache(object):
                 % template.volume_id)
 
     def _find_gone(self, provided: provider.Provided,
+                   source_set: replicas.TemplateSources,
                    exc: Exception) -> list[model.Template]:
         """Return the templates that a failed clone shows to be gone.
 
@@ -169,7 +170,7 @@ class TemplateCache(object):
         source_id = exc.kwargs['template']  # type: ignore[attr-defined]
         try:
             if self._cluster.client.find_volume(source_id) is None:
-                return [self._replicas.template(source_id)]
+                return [source_set.template(source_id)]
         except errors.ElementError as failure:
             LOG.debug('It is unknown whether template volume %(volume)s '
                       'exists: %(error)s',

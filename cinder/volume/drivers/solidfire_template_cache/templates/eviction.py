@@ -102,7 +102,7 @@ class CapacityManager(object):
                     locks.for_capacity(self._cluster.id),
                     self._cluster.clock, _RESERVE_SECONDS,
                     'the capacity lock of the templates'):
-                self._make_room(image_id, size)
+                self._evict_for(image_id, size)
                 yield
         except locks.LockTimeout:
             raise _limit_reached(size, _('other fills held the capacity lock '
@@ -124,11 +124,10 @@ class CapacityManager(object):
         if not self._limits.limit_templates:
             return sys.maxsize
         kept = [each for each in self._store.find_all()[0] if each.active]
-        room = self._limits.room(kept, size) - coming
-        if room < 0:
-            raise _limit_reached(size, _('%s templates are kept already')
-                                 % len(kept))
-        return room
+        remaining = self._limits.remaining(kept, size) - coming
+        if remaining < 0:
+            raise self._replica_refused(size, kept, coming)
+        return remaining
 
     # For housekeeping
 
@@ -161,7 +160,20 @@ class CapacityManager(object):
                     'total': (total or 0) // units.Gi,
                     'min': self._limits.min_free_percent})
 
-    def _make_room(self, image_id: str, size: int) -> None:
+    def _replica_refused(self, size: int, kept: list[model.Template],
+                         coming: int) -> exceptions.CapacityLimitReached:
+        return _limit_reached(
+            size, _('%(count)s template volumes use %(gib)s GiB and '
+                    '%(coming)s replicas are being made; '
+                    'sf_template_max_count is %(max_count)s, '
+                    'sf_template_max_gib is %(max_gib)s (0: no limit)') % {
+                'count': len(kept), 'gib': _gib_of(kept),
+                # One of them is refused.
+                'coming': coming - 1,
+                'max_count': self._limits.max_templates,
+                'max_gib': self._limits.max_bytes // units.Gi})
+
+    def _evict_for(self, image_id: str, size: int) -> None:
         kept = [each for each in self._store.find_all()[0] if each.active]
         if not self._limits.within_limits(kept, 1, size):
             kept = self._reap_stale_fills(kept, image_id)
@@ -269,5 +281,8 @@ def _templates_in_use(size: int, templates: list[model.Template]
     return _limit_reached(
         size, _('%(count)s templates use %(gib)s GiB, and not enough of '
                 'them can be evicted now') % {
-            'count': len(templates),
-            'gib': sum(each.size for each in templates) // units.Gi})
+            'count': len(templates), 'gib': _gib_of(templates)})
+
+
+def _gib_of(templates: list[model.Template]) -> int:
+    return sum(each.size for each in templates) // units.Gi

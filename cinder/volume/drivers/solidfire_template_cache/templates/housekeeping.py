@@ -76,7 +76,7 @@ class Housekeeper(object):
         self._limits = allowed
         self._usage = uses
         self._sessions = sessions
-        self._replica_use = replicas.ReplicaUse(cluster, clones)
+        self._replica_use = replicas.ReplicaUse(cluster, clones, uses)
         # The image that the last run ended with.
         self._last_image = ''
         # Ids of foreign volumes that were reported and still exist.
@@ -157,11 +157,41 @@ class Housekeeper(object):
     def _prune_replicas(self, group: list[model.Template]
                         ) -> list[model.Template]:
         """Remove replicas that are not needed; return the rest."""
-        reason = _('replica, not cloned for %s seconds'
-                   ) % replicas.IDLE_SECONDS
-        removed = [each for each in self._replica_use.idle(model.spare(group))
-                   if self._pruner.try_remove(each, reason)]
+        # Those of an older record are chosen last, and so removed first.
+        spare = sorted(model.spare(group),
+                       key=lambda each: each.image.updated_at)
+        removed = self._try_remove(
+            self._replica_use.idle(spare),
+            _('replica, not seen in use for %s seconds')
+            % replicas.IDLE_SECONDS)
+        removed += self._remove_excess(
+            [each for each in spare if each not in removed])
         return [each for each in group if each not in removed]
+
+    def _remove_excess(self, spare: list[model.Template]
+                       ) -> list[model.Template]:
+        """Remove replicas of an image that are too many; return them.
+
+        Several processes may have made some at the same time, and the
+        operator may have lowered the limit. Those that are being cloned stay
+        until a later run.
+
+        :param spare: the replicas, the least preferred one first
+        """
+        limit = self._cluster.conf.sf_template_max_replicas
+        excess = len(spare) - limit
+        if excess <= 0:
+            return []
+        busy = self._clones.sources()
+        return self._try_remove(
+            [each for each in spare if each.volume_id not in busy][:excess],
+            _('replica, sf_template_max_replicas is %s') % limit)
+
+    def _try_remove(self, unneeded: list[model.Template],
+                    reason: str) -> list[model.Template]:
+        """Remove ready templates; return those that could be removed."""
+        return [each for each in unneeded
+                if self._pruner.try_remove(each, reason)]
 
     def _has_expired(self, template: model.Template) -> bool:
         return template.ready and self._limits.has_expired(

@@ -61,7 +61,8 @@ class Limits(object):
         return ((not self.max_templates or count <= self.max_templates) and
                 (not self.max_bytes or size <= self.max_bytes))
 
-    def room(self, templates: Collection[model.Template], size: int) -> int:
+    def remaining(self, templates: Collection[model.Template],
+                  size: int) -> int:
         """Return how many more templates of a size are allowed.
 
         :param size: bytes of each as a volume

@@ -32,6 +32,7 @@ from cinder.volume.drivers.solidfire_template_cache.image import metadata
 from cinder.volume.drivers.solidfire_template_cache.image import signatures
 from cinder.volume.drivers.solidfire_template_cache import locks
 from cinder.volume.drivers.solidfire_template_cache import log_utils
+from cinder.volume.drivers.solidfire_template_cache import single_flight
 from cinder.volume.drivers.solidfire_template_cache.templates import \
     fill_failures
 from cinder.volume.drivers.solidfire_template_cache.templates import filler
@@ -43,9 +44,6 @@ from cinder.volume.drivers.solidfire_template_cache.templates import store
 LOG = logging.getLogger(__name__)
 
 _MAX_CACHED = 4096
-
-# Look-ups on the cluster at the same time.
-_MAX_LOOKUPS = 16
 
 
 class Outcome(enum.Enum):
@@ -90,9 +88,10 @@ class TemplateProvider(object):
         # Guards the cache, and is notified when a wait for a fill may end.
         self._changed = threading.Condition()
         self._cached: cachetools.LRUCache = cachetools.LRUCache(_MAX_CACHED)
-        # Requests for one image that begin at the same time look it up once.
-        self._lookup_locks = [threading.Lock() for _i in range(_MAX_LOOKUPS)]
-        self._lookups: cachetools.LRUCache = cachetools.LRUCache(_MAX_CACHED)
+        # Requests for one version of an image that begin at the same time
+        # look it up once.
+        self._lookups: single_flight.SingleFlight[
+            tuple[model.Template, ...]] = single_flight.SingleFlight()
 
     def get_or_fill(self, req: request.Request) -> Provided:
         """Return the ready templates of the request's image.
@@ -114,7 +113,7 @@ class TemplateProvider(object):
         :raises element.errors.ElementError: a call failed
         """
         try:
-            return self._choose(self._store.find(image.id), image)
+            return self._look_up(image)
         except exceptions.StaleRequest:
             return ()
 
@@ -132,7 +131,11 @@ class TemplateProvider(object):
     # Getting
 
     def _get(self, image: metadata.Image) -> Optional[Provided]:
-        templates = self._get_cached(image) or self._look_up(image)
+        # If another request has just found none, the one that fills the
+        # template looks again.
+        templates = self._lookups.run(
+            image, lambda: self._get_cached(image) or None,
+            lambda: self._look_up(image))
         return Provided(templates, Outcome.HIT) if templates else None
 
     def _get_cached(self, image: metadata.Image
@@ -142,21 +145,7 @@ class TemplateProvider(object):
         return self._choose(templates, image)
 
     def _look_up(self, image: metadata.Image) -> tuple[model.Template, ...]:
-        before = self._lookups_of(image)
-        with self._lookup_locks[hash(image.id) % _MAX_LOOKUPS]:
-            lookups = self._lookups_of(image)
-            if lookups != before:
-                # Another request has just done so. If it found none, the
-                # request that fills the template looks again.
-                return self._get_cached(image)
-            found = self._choose(self._store.find(image.id), image)
-            with self._changed:
-                self._lookups[image.id] = lookups + 1
-            return found
-
-    def _lookups_of(self, image: metadata.Image) -> int:
-        with self._changed:
-            return self._lookups.get(image.id, 0)
+        return self._choose(self._store.find(image.id), image)
 
     def _choose(self, found: Iterable[model.Template],
                 image: metadata.Image) -> tuple[model.Template, ...]:

@@ -17,7 +17,9 @@ the cluster now and then, where it survives this process.
 """
 
 import datetime
+import math
 import threading
+from typing import MutableMapping
 
 import cachetools
 
@@ -31,6 +33,7 @@ _RECORD_INTERVAL = datetime.timedelta(minutes=10)
 _MAX_ENTRIES = 4096
 
 _NEVER = datetime.datetime.min.replace(tzinfo=datetime.timezone.utc)
+_UNUSED = (_NEVER, -math.inf)
 
 
 class UsageTracker(object):
@@ -42,12 +45,15 @@ class UsageTracker(object):
     def __init__(self, clock: clock_mod.SystemClock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._noted: cachetools.LRUCache = cachetools.LRUCache(_MAX_ENTRIES)
+        # By volumeID, the date and the ``monotonic`` of the last use.
+        self._noted: MutableMapping[int, tuple[datetime.datetime, float]] = (
+            cachetools.LRUCache(_MAX_ENTRIES))
 
     def note(self, template: model.Template) -> None:
         """Note that a template was cloned just now."""
         with self._lock:
-            self._noted[template.volume_id] = self._clock.now()
+            self._noted[template.volume_id] = (self._clock.now(),
+                                               self._clock.monotonic())
 
     def last_used(self, template: model.Template) -> datetime.datetime:
         """Return the last use of a template, recorded or noted.
@@ -55,9 +61,20 @@ class UsageTracker(object):
         :returns: an aware datetime; the earliest one when none is known
         """
         with self._lock:
-            noted = self._noted.get(template.volume_id, _NEVER)
+            noted, _monotonic = self._noted.get(template.volume_id, _UNUSED)
         return max(noted,
                    template.last_used or template.filled_at or _NEVER)
+
+    def unused_seconds(self, template: model.Template) -> float:
+        """Return the seconds since this process used a template.
+
+        What is recorded does not count, for it may be by another clock.
+
+        :returns: infinity when no use is noted
+        """
+        with self._lock:
+            _noted, monotonic = self._noted.get(template.volume_id, _UNUSED)
+        return self._clock.monotonic() - monotonic
 
     def needs_recording(self, template: model.Template) -> bool:
         """Return whether the record of a template lags behind its use."""

@@ -12,6 +12,7 @@
 
 """What the tests of clones share: a client whose clones take time."""
 
+import contextlib
 import dataclasses
 import itertools
 from unittest import mock
@@ -39,36 +40,22 @@ def api_error(name, method='CloneVolume', error_class=errors.ApiError):
     return error_class(method, name, 'reason of the test')
 
 
-class SourceSet(sources.SourceSet):
-    """Sources of 1 GiB; a test says what the cluster answers.
+NEW_ERROR = api_error('xNew')
 
-    :ivar found: what there is at the next :meth:`refresh`
-    """
 
-    def __init__(self, *source_ids, key='image', max_replicas=0):
-        super().__init__(key, map(self.source, source_ids or (SOURCE_ID,)),
-                         max_replicas)
-        self.found = list(self.sources)
-        self.forget = mock.create_autospec(super().forget)
-        self.start_replica = mock.create_autospec(super().start_replica)
-        self.remove_unrecorded = mock.create_autospec(
-            super().remove_unrecorded, return_value=False)
+def source(source_id, maker=None):
+    return sources.Source(source_id, units.Gi, maker)
 
-    @staticmethod
-    def source(source_id, maker=None):
-        return sources.Source(source_id, units.Gi, maker)
 
-    def refresh(self):
-        return self.found
-
-    def forget(self, source_id):
-        """Replaced by a mock."""
-
-    def remove_unrecorded(self, volume_id):
-        """Replaced by a mock."""
-
-    def start_replica(self, source_id):
-        """Replaced by a mock."""
+def source_set(*source_ids, key=('image',), max_replicas=0):
+    """Return replaced sources, which are what the cluster lists, too."""
+    replaced = mock.create_autospec(sources.SourceSet, instance=True)
+    replaced.key, replaced.max_replicas = key, max_replicas
+    replaced.image_id = key[0]
+    replaced.sources = tuple(map(source, source_ids or (SOURCE_ID,)))
+    replaced.refresh.return_value = list(replaced.sources)
+    replaced.remove_unrecorded.return_value = False
+    return replaced
 
 
 def new_info(**limits):
@@ -88,8 +75,8 @@ class CloneTestCase(test.TestCase):
     def setUp(self):
         super().setUp()
         self.clock = self.CLOCK()
-        self.clone_seconds = 0
-        self.tells_remaining = True
+        self.clone_seconds, self.members = 0, {}
+        self.estimate = lambda remaining: remaining
         self.volumes, self.jobs = {}, {}
         self._ids = itertools.count(101)
         self.client = mock.create_autospec(client.ElementClient, instance=True)
@@ -108,10 +95,19 @@ class CloneTestCase(test.TestCase):
     def calls(self):
         return [call[0] for call in self.client.method_calls]
 
+    @contextlib.contextmanager
+    def failing(self, method, effect=NEW_ERROR):
+        """Let a method of the client fail, or do something else."""
+        call = getattr(self.client, method)
+        call.side_effect = effect
+        yield call
+        call.side_effect = getattr(self, method, None)
+
     def begin(self, seconds, source_id=SOURCE_ID, **members):
         """Begin a clone, as any host does; return its volume."""
         volume = fixtures.element_volume(
-            **dict({'id': next(self._ids), 'name': SPEC.name}, **members))
+            **dict({'id': next(self._ids), 'name': SPEC.name}, **self.members,
+                   **members))
         self.jobs[volume.id] = (source_id, self.clock.monotonic() + seconds,
                                 volume)
         return volume
@@ -149,14 +145,13 @@ class CloneTestCase(test.TestCase):
     def list_clones(self):
         self._end_jobs()
         now = self.clock.monotonic()
-        return [models.RunningClone(
-            source_id, volume_id,
-            remaining=end - now if self.tells_remaining else None)
-            for volume_id, (source_id, end, _volume) in self.jobs.items()]
+        return [models.RunningClone(source_id, volume_id,
+                                    remaining=self.estimate(end - now))
+                for volume_id, (source_id, end, _volume) in self.jobs.items()]
 
     def list_running_clones(self, *source_ids):
         return {clone.volume_id for clone in self.list_clones()
-                if clone.source_id in source_ids}
+                if not source_ids or clone.source_id in source_ids}
 
     def list_clone_sources(self):
         return {clone.source_id for clone in self.list_clones()}

@@ -12,32 +12,24 @@
 
 """Properties of a cluster: asked for once, cached, and asked for again."""
 
-import threading
-from unittest import mock
-
 import ddt
 
-from cinder.tests.unit import test
-from cinder.tests.unit.volume.drivers.solidfire_template_cache import fixtures
+from cinder.tests.unit.volume.drivers.solidfire_template_cache.clones import (
+    base)
 from cinder.volume.drivers.solidfire_template_cache.clones import cluster_info
 from cinder.volume.drivers.solidfire_template_cache.clones import slots
-from cinder.volume.drivers.solidfire_template_cache.element import client
 from cinder.volume.drivers.solidfire_template_cache.element import errors
 
 QOS = {'minIOPS': 50, 'maxIOPS': 15000, 'burstIOPS': 15000}
 
-ERRORS = (errors.ApiError('GetLimits', 'xNew', 'reason'),
-          errors.AccessDenied('GetLimits', 'HTTP 401', 'reason'),
-          errors.UnexpectedReply('GetLimits', 'BadReply', 'reason'))
+ERROR = errors.AccessDenied('GetLimits', 'HTTP 401', 'reason')
 
 
 @ddt.ddt
-class ClusterInfoTestCase(test.TestCase):
+class ClusterInfoTestCase(base.CloneTestCase):
 
     def setUp(self):
         super().setUp()
-        self.clock = fixtures.ManualClock()
-        self.client = mock.create_autospec(client.ElementClient, instance=True)
         self.info = cluster_info.ClusterInfo(self.client, self.clock)
 
     # The method, the client's method, its answer, what is made of it, and
@@ -56,9 +48,8 @@ class ClusterInfoTestCase(test.TestCase):
                                            expected, default):
         call = getattr(self.client, called)
         call.return_value = answer
-        call.assert_not_called()
         # The default is kept no longer than an answer.
-        for error in ERRORS + (None,):
+        for error in (ERROR, ERROR, None):
             call.reset_mock()
             call.side_effect = error
             for seconds in (0, 599):
@@ -75,9 +66,9 @@ class ClusterInfoTestCase(test.TestCase):
             self.assertIs(call.return_value,
                           self.info.volume_nodes(volume_ids))
             call.assert_called_with(volume_ids)
-        for error in ERRORS:
+        call.side_effect = ERROR
+        for _i in range(2):
             call.reset_mock()
-            call.side_effect = error
             for seconds in (0, 599):
                 self.clock.advance(seconds)
                 self.assertIsNone(self.info.volume_nodes([7]))
@@ -89,12 +80,6 @@ class ClusterInfoTestCase(test.TestCase):
         self.assertRaises(KeyError, self.info.default_qos)
 
     def test_get_by_many_threads(self):
-        self.client.get_clone_limits.return_value = (2, 8)
-        threads = [threading.Thread(target=self.info.clone_limits)
-                   for _i in range(5)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(60)
-            self.assertFalse(thread.is_alive())
-        self.client.get_clone_limits.assert_called_once_with()
+        # Whoever comes first asks, and the others wait for the answer.
+        self.client.get_default_qos.side_effect = self.info._lock.locked
+        self.assertIs(True, self.info.default_qos())

@@ -37,18 +37,22 @@ class DispatchTestCase(test.TestCase):
 
     def arrive(self, count=1, *source_ids, **arguments):
         """Queue clones; return their tickets."""
-        return [self.dispatcher.arrive(
-            base.SourceSet(*source_ids, **arguments), self.now)
-            for _i in range(count)]
+        source_set = base.source_set(*source_ids, **arguments)
+        return [self.dispatcher.arrive(source_set, self.now)
+                for _i in range(count)]
 
-    def assign(self, seconds=0.015, accept=True):
-        """Return the slots, after the gather window."""
+    def assign(self, seconds=0.015):
+        """Return the slots, after the gather window; start the clones."""
         self.now += seconds
         found = self.dispatcher.assign(self.now)
-        for slot in found if accept else ():
+        for slot in found:
             self.volume_id += 1
             self.dispatcher.accepted(slot, self.volume_id, self.now)
         return found
+
+    def served(self, seconds=0.015):
+        """Return the tickets that get a slot; None stands for a replica."""
+        return [slot.ticket for slot in self.assign(seconds)]
 
     def observe(self, source_id=7, *volume_ids):
         """Let clones of other processes run; return groups."""
@@ -65,6 +69,10 @@ class DispatchTestCase(test.TestCase):
         self.observe()
         found += self.assign()
         return tickets, found
+
+    def set_sources(self, ticket, *source_ids):
+        self.dispatcher.set_sources(
+            ticket.group, map(base.source, source_ids), self.now)
 
     def leave_no_slot(self):
         """Let this process use each slot that becomes free."""
@@ -93,32 +101,30 @@ class QueueTestCase(DispatchTestCase):
                 self.end(slot)
             found = self.assign()
         self.assertEqual(tickets, served)
+        # What is listed of a group that has ended does not matter.
+        self.set_sources(tickets[0], 8)
         self.assert_idle()
 
-    def test_refused_keeps_its_place(self):
-        tickets, found = self.begin(4)
-        for by_node in (False, True):
-            refused = found.pop()
-            self.dispatcher.refused(refused, by_node, self.now)
-            self.assertIsNone(refused.ticket.slot)
-            self.assertIs(refused.ticket, self.dispatcher.first_waiting())
-            self.assertEqual([], self.assign(0))
-            # It is tried again within a look's time, no two at the same.
-            pause = self.dispatcher.next_time(self.now) - self.now
-            self.assertTrue(0.05 <= pause <= 0.1, pause)
-            self.observe()
-            found += self.assign(0.1)
-            self.assertEqual(tickets[:2], sorted(
-                (slot.ticket for slot in found),
-                key=lambda ticket: ticket.number))
+    @ddt.data(True, False)
+    def test_refused_keeps_its_place(self, by_node):
+        tickets, (_first, refused) = self.begin(4)
+        self.dispatcher.refused(refused, by_node, self.now)
+        self.assertIsNone(tickets[1].slot)
+        self.assertIs(tickets[1], self.dispatcher.first_waiting())
+        self.assertEqual([], self.served(0))
+        # It is tried again within a look's time, no two at the same.
+        pause = self.dispatcher.next_time(self.now) - self.now
+        self.assertTrue(0.05 <= pause <= 0.1, pause)
+        self.observe()
+        self.assertEqual(tickets[1:2], self.served(0.1))
 
     def test_leave(self):
-        tickets, found = self.begin(5)
+        tickets, _found = self.begin(5)
         for ticket in (tickets[2], tickets[0]):  # one waits, one has a slot
             self.dispatcher.leave(ticket)
             self.dispatcher.leave(ticket)
         self.assertIs(tickets[3], self.dispatcher.first_waiting())
-        self.assertEqual([tickets[3]], [slot.ticket for slot in self.assign()])
+        self.assertEqual([tickets[3]], self.served())
         for ticket in tickets:
             self.dispatcher.leave(ticket)
         self.assert_idle()
@@ -128,12 +134,12 @@ class QueueTestCase(DispatchTestCase):
     def test_gather_window(self, gap, expected):
         # Each arrival extends it a little, up to a bound.
         ends, tickets = self.now + expected, []
-        while not (found := self.assign(0)):
+        while not (found := self.served(0)):
             tickets += self.arrive()
             self.now = min(self.now + gap,
                            self.dispatcher.next_time(self.now))
         self.assertAlmostEqual(ends, self.now)
-        self.assertEqual(tickets[:1], [slot.ticket for slot in found])
+        self.assertEqual(tickets[:1], found)
         # While clones run, nothing is gathered.
         self.now += 1
         self.observe()
@@ -146,10 +152,9 @@ class QueueTestCase(DispatchTestCase):
         running = []
         for images, shares in (('a', [8]), ('ab', [4, 4]), ('abc', [3, 3, 2]),
                                ('abc', [3, 3, 2])):
-            key = images[-1]
-            self.arrive(40, ord(key), ord(key) + 100, key=key)
-            self.dispatcher.table.set_nodes({
-                ord(key): 'node', ord(key) + 100: 'node'})
+            ids = [ord(images[-1]), ord(images[-1]) + 100]
+            self.arrive(40, *ids, key=images[-1])
+            self.dispatcher.table.set_nodes(dict.fromkeys(ids, 'node'))
             running += self.assign()
             self.observe()
             for _i in range(8):
@@ -168,39 +173,32 @@ class QueueTestCase(DispatchTestCase):
         self.assertEqual({7, 8} - {gone}, self.dispatcher.source_ids())
         self.assertIs(tickets[0], self.dispatcher.first_waiting())
         self.assertEqual([], self.assign())
-        self.dispatcher.set_sources(tickets[0].group,
-                                    [base.SourceSet.source(9)], self.now)
-        # The one of which clones run stays although it was not listed.
+        self.set_sources(tickets[0], 9, 10)
+        self.set_sources(tickets[0], 9)
+        # Of those that are not listed, the one of which clones run stays.
         self.assertEqual({7, 8, 9} - {gone}, self.dispatcher.source_ids())
         self.assertEqual({9}, {slot.source.id for slot in self.assign()})
-
-    def test_set_sources_of_a_group_that_has_ended(self):
-        [ticket], [slot] = self.begin(1)
-        self.end(slot)
-        self.dispatcher.set_sources(ticket.group, [base.SourceSet.source(8)],
-                                    self.now)
-        self.assert_idle()
 
     def test_probing(self):
         # A first look tells whether other processes use the sources.
         self.arrive(2)
         self.assertEqual(2, len(self.assign()))
-        self.arrive(4, 8, 9, key='other')
+        self.arrive(4, 8, 9, key=('other',))
         [slot] = self.assign()
-        self.assertEqual((0.0, 'other'), (
-            self.dispatcher.look_delay(1, self.now),
+        self.assertEqual((0.0, ('other',)), (
+            self.dispatcher.poll_delay(1, self.now),
             slot.group.source_set.key))
         self.dispatcher.observe_none()
         self.assertEqual(3, len(self.assign()))
         self.arrive(3)
-        self.assertGreater(self.dispatcher.look_delay(1, self.now), 0)
+        self.assertGreater(self.dispatcher.poll_delay(1, self.now), 0)
 
     # Seconds of the last clone, of the wait; of the time to the next look
     @ddt.data((None, 0, 0.1), (None, 5, 0.5), (None, 60, 2.0), (0.1, 9, 0.1),
               (10, 0, 1.0), (100, 0, 2.0))
     @ddt.unpack
-    def test_look_delay(self, duration, waited, expected):
-        self.assertEqual(2.0, self.dispatcher.look_delay(1, self.now))
+    def test_poll_delay(self, duration, waited, expected):
+        self.assertEqual(2.0, self.dispatcher.poll_delay(1, self.now))
         if duration is not None:
             _tickets, [slot] = self.begin(1)
             self.now += duration - 0.015
@@ -209,7 +207,7 @@ class QueueTestCase(DispatchTestCase):
         self.now += waited - (0.03 if duration is None else 0)
         for spread in (0, 1):
             self.assertAlmostEqual(
-                expected, self.dispatcher.look_delay(spread, self.now))
+                expected, self.dispatcher.poll_delay(spread, self.now))
 
     def test_contention(self):
         # Others run clones: half of the slots, sources at random, and the
@@ -218,7 +216,6 @@ class QueueTestCase(DispatchTestCase):
         sources = list(range(1, 9))
         self.begin(1, *sources)
         self.arrive(20, *sources)
-        self.dispatcher.table.observe([], set(), {})
         self.dispatcher.observe([models.RunningClone(source_id, source_id)
                                  for source_id in sources], self.now)
         self.dispatcher.divide(self.now)
@@ -227,9 +224,9 @@ class QueueTestCase(DispatchTestCase):
         self.assertNotEqual([1, 2, 3, 4], [slot.source.id for slot in found])
         self.end(found[0])
         self.assertEqual([], self.assign())
-        self.assertEqual((0, 0.1), tuple(
-            self.dispatcher.look_delay(spread, self.now)
-            for spread in (0, 1)))
+        self.assertEqual([0, 0.1], [
+            self.dispatcher.poll_delay(spread, self.now)
+            for spread in (0, 1)])
 
     def test_foreign_clone_that_has_ended(self):
         # It may have been a replica, so the sources are to be listed.
@@ -240,84 +237,78 @@ class QueueTestCase(DispatchTestCase):
 
     def test_slots_are_left_to_others_at_times(self):
         # Others may wait for a source that this process has for itself.
-        tickets, found = self.begin(200)
-        pauses = []
-        while found:
-            slot = found.pop(0)
-            self.observe()
+        tickets, (first, second) = self.begin(4)
+        self.observe()
+        for slot, chance, served in ((first, 1.0, tickets[2:3]),
+                                     (second, 0.2, [])):
+            self.mock_object(self.dispatcher._rng, 'random', lambda: chance)
             self.end(slot)
-            found += self.assign(0)
-            if len(found) < 2 and self.dispatcher.first_waiting():
-                pauses.append(self.dispatcher.next_time(self.now) - self.now)
-                found += self.assign(pauses[-1])
-        self.assertTrue(all(ticket.slot is None for ticket in tickets))
-        self.assertTrue(25 <= len(pauses) <= 75, len(pauses))
-        self.assertTrue(all(0.1 <= pause <= 0.2 for pause in pauses))
+            self.assertEqual(served, self.served(0))
+        pause = self.dispatcher.next_time(self.now) - self.now
+        self.assertAlmostEqual(0.12, pause)
+        self.assertEqual(tickets[3:], self.served(0.13))
 
 
 @ddt.ddt
 class ReplicaTestCase(DispatchTestCase):
-
-    def run_storm(self, count, max_replicas=32, **arguments):
-        """Return the clone times until the end, and the sources made."""
-        tickets = self.arrive(count, max_replicas=max_replicas, **arguments)
-        made, rounds = [], 0
-        while self.dispatcher.first_waiting():
-            slots_ = self.assign()
-            self.observe()
-            slots_ += self.assign(0)
-            rounds += 1
-            replicas = [slot for slot in slots_ if slot.ticket is None]
-            self.assertEqual(len(replicas), self.dispatcher.replicas_coming())
-            self.now += 1
-            made += [slot.volume_id for slot in replicas]
-            for slot in slots_:
-                self.end(slot)
-            if replicas and self.dispatcher.first_waiting():
-                self.dispatcher.set_sources(
-                    tickets[-1].group, map(base.SourceSet.source,
-                                           [7] + made), self.now)
-        self.assert_idle()
-        return rounds, len(made)
 
     # Clones, replicas that are allowed; clone times, replicas
     @ddt.data((1, 32, 1, 0), (2, 32, 1, 0), (3, 32, 2, 0), (8, 32, 3, 1),
               (64, 32, 5, 16), (256, 32, 11, 20), (256, 0, 128, 0),
               (256, 3, 34, 3))
     @ddt.unpack
-    def test_storm(self, count, max_replicas, rounds, most_made):
+    def test_storm(self, count, max_replicas, most_rounds, most_made):
         self.leave_no_slot()
-        found = self.run_storm(count, max_replicas)
-        self.assertLessEqual(found[0], rounds)
-        self.assertLessEqual(found[1], most_made)
-        self.assertEqual(most_made > 0, found[1] > 0)
-
-    def test_lone_clone_beside_other_processes(self):
-        self.arrive(1, max_replicas=32)
-        self.observe(7, 50)
-        [slot] = self.assign()
-        self.assertIsNotNone(slot.ticket)
+        tickets = self.arrive(count, max_replicas=max_replicas)
+        made, rounds = [], 0
+        while self.dispatcher.first_waiting():
+            found = self.assign()
+            self.observe()
+            found += self.assign(0)
+            rounds += 1
+            replicas = [slot for slot in found if slot.ticket is None]
+            self.assertEqual(len(replicas), self.dispatcher.replicas_coming())
+            self.now += 1
+            made += [slot.volume_id for slot in replicas]
+            for slot in found:
+                self.end(slot)
+            if replicas:
+                self.set_sources(tickets[-1], 7, *made)
+        self.assert_idle()
+        self.assertLessEqual(rounds, most_rounds)
+        self.assertLessEqual(len(made), most_made)
+        self.assertEqual(most_made > 0, bool(made))
 
     def test_replica_that_is_not_listed_yet_counts(self):
         tickets, found = self.begin(64, max_replicas=1)
         [replica] = [slot for slot in found if slot.ticket is None]
         self.end(replica)
-        self.assertNotIn(None, [slot.ticket for slot in self.assign()])
-        self.dispatcher.set_sources(
-            tickets[0].group, map(base.SourceSet.source,
-                                  [7, replica.volume_id]), self.now)
-        self.assertEqual([False] * 2, [slot.ticket is None
-                                       for slot in self.assign()])
+        self.assertNotIn(None, self.served())
+        self.set_sources(tickets[0], 7, replica.volume_id)
+        self.assertEqual(tickets[2:4], self.served())
 
-    def test_no_replica(self):
-        tickets, found = self.begin(64, max_replicas=32)
-        replicas = [slot for slot in found if slot.ticket is None]
-        self.assertEqual([True] + [False] * (len(replicas) - 1), [
-            self.dispatcher.no_replica(slot) for slot in replicas])
+    @ddt.data((True, 1), (False, 60))
+    @ddt.unpack
+    def test_no_replica(self, temporary, seconds):
+        tickets, replicas = self.begin(64, max_replicas=32)
+        self.assertEqual([True, False], [
+            self.dispatcher.no_replica(slot, self.now, temporary)
+            for slot in replicas])
         self.assertEqual(0, self.dispatcher.replicas_coming())
-        # The slots go to the clones.
-        self.assertEqual(len(replicas), sum(
-            slot.ticket in tickets for slot in self.assign()))
+        # The slots go to the clones, for some time.
+        self.assertEqual(tickets[:2], self.served())
+        for ticket in tickets[:2]:
+            self.end(ticket.slot)
+        self.assertEqual([None, None], self.served(seconds))
+
+    def test_replica_that_fails_is_not_tried_again_at_once(self):
+        _tickets, [first, second] = self.begin(64, max_replicas=32)
+        self.dispatcher.ended(first, self.now, done=False)
+        self.assertNotIn(None, self.served())
+        # The time that it took says nothing.
+        self.assertEqual({}, dict(self.dispatcher._durations))
+        self.end(second)
+        self.assertIn(None, self.served(60))
 
     def test_replica_that_is_refused_is_tried_again(self):
         _tickets, found = self.begin(64, max_replicas=32)
@@ -325,14 +316,13 @@ class ReplicaTestCase(DispatchTestCase):
             self.assertIsNone(slot.ticket)
             self.dispatcher.refused(slot, False, self.now)
         self.observe()
-        self.assertEqual([None, None], [slot.ticket
-                                        for slot in self.assign(0.1)])
+        self.assertEqual([None, None], self.served(0.1))
 
     def test_makers_count_as_processes(self):
         tickets, _found = self.begin(64, max_replicas=32)
         self.dispatcher.set_sources(
-            tickets[0].group, [base.SourceSet.source(7)] + [
-                base.SourceSet.source(8 + number, 'maker-%s' % number)
+            tickets[0].group, [base.source(7)] + [
+                base.source(8 + number, 'maker-%s' % number)
                 for number in range(3)], self.now)
         self.observe(7, *range(8))
         # Four processes, 8 slots that are all taken.
@@ -340,16 +330,17 @@ class ReplicaTestCase(DispatchTestCase):
             2, next(own for own in range(9)
                     if not self.dispatcher._share.allows(own)))
 
-    # Slots that another image uses, clones of other processes; the demand:
-    # queue, margin, capacity
-    @ddt.data((0, 0, (30, 1, 32)), (2, 0, (30, 2, 30)), (32, 0, (30, 2, 16)),
-              (0, 1, (155, 10, 32)), (0, 2, None))
+    # Slots that another image uses, clones that arrive, clones of other
+    # processes; the demand: queue, margin, capacity
+    @ddt.data((0, 31, 0, (30, 1, 32)), (2, 31, 0, (30, 2, 30)),
+              (32, 31, 0, (30, 2, 16)), (0, 31, 1, (155, 10, 32)),
+              (0, 31, 2, None), (0, 1, 1, None))
     @ddt.unpack
-    def test_demand(self, used, foreign, expected):
-        self.arrive(used, *range(100, 100 + used // 2), key='other')
+    def test_demand(self, used, count, foreign, expected):
+        self.arrive(used, *range(100, 100 + used // 2), key=('other',))
         self.observe()
         self.assertEqual(used, len(self.assign()))
-        self.arrive(31, max_replicas=9)
+        self.arrive(count, max_replicas=9)
         self.observe(7, *range(foreign))
         plan = self.mock_object(planning, 'replicas', autospec=True,
                                 return_value=0)

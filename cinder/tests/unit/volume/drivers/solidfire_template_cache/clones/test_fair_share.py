@@ -53,16 +53,6 @@ class FairShareTestCase(test.TestCase):
         self.share.update(own, 0, total, False, 1, 10)
         self.assertEqual((99, False), (self.allowed(), self.share.contended))
 
-    @ddt.data((False, 4), (True, 5))
-    @ddt.unpack
-    def test_update_after_all_slots_were_taken(self, queues, allowed):
-        # The other processes may not have noticed yet that some are free.
-        self.share.update(4, 4, 8, queues, 1, 0)
-        self.share.update(3, 2, 8, queues, 1, 0)
-        self.assertEqual(allowed, self.allowed())
-        self.share.update(3, 2, 8, queues, 1, 0)
-        self.assertEqual(5, self.allowed())
-
     # Clones started here and elsewhere, other processes; allowed of 8 slots
     @ddt.data((0, 0, '', 4), (2, 8, '', 4), (6, 4, '', 3), (8, 0, '', 1),
               (9, 9, '', 4), (9, 9, 'abc', 1), (3, 9, 'abc', 2))
@@ -85,15 +75,21 @@ class FairShareTestCase(test.TestCase):
         self.update(4, 4, 8)
         self.assertEqual(2 if others else 4, self.allowed())
 
-    # Whether the cluster queues, and all slots were taken; own, allowed
-    @ddt.data((False, False, 1, 3), (False, True, 1, 4), (False, True, 5, 4),
-              (True, False, 1, 3), (True, True, 1, 3))
+    # Whether the cluster queues, and all slots were taken; own clones, those
+    # of others; allowed, also after a further look
+    @ddt.data((False, False, 1, 4, 3, 3), (False, True, 1, 4, 4, 3),
+              (False, True, 5, 1, 4, 6), (False, True, 3, 2, 4, 5),
+              (True, False, 1, 4, 3, 3), (True, True, 1, 4, 3, 3),
+              (True, True, 3, 2, 5, 5))
     @ddt.unpack
-    def test_update_after_a_saturation(self, queues, saturated, own, allowed):
-        # What others have not taken since then, they do not want.
+    def test_update_after_a_saturation(self, queues, saturated, own, foreign,
+                                       allowed, later):
+        # The other processes may not have noticed yet that some are free;
+        # what they do not take until the next look, they do not want.
         self.update(own, 8 - own if saturated else 2, 8, queues)
-        self.update(own, 4 if own < 4 else 1, 8, queues)
-        self.assertEqual(allowed, self.allowed())
+        for expected in (allowed, later):
+            self.update(own, foreign, 8, queues)
+            self.assertEqual(expected, self.allowed())
 
     @ddt.data((1, 3.9, 2), (1, 4, 4), (10, 39, 2), (10, 41, 4))
     @ddt.unpack

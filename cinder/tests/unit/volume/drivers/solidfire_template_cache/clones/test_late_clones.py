@@ -12,137 +12,137 @@
 
 from unittest import mock
 
-from cinder.tests.unit import test
+import ddt
+
+from cinder.tests.unit.volume.drivers.solidfire_template_cache.clones import (
+    base)
 from cinder.tests.unit.volume.drivers.solidfire_template_cache import fixtures
-from cinder.volume import configuration
 from cinder.volume.drivers.solidfire_template_cache.clones import late_clones
 from cinder.volume.drivers.solidfire_template_cache.clones import monitor
-from cinder.volume.drivers.solidfire_template_cache import cluster
-from cinder.volume.drivers.solidfire_template_cache.element import client
 from cinder.volume.drivers.solidfire_template_cache.element import errors
 
-SOURCE_ID, LATE_ID, CREATED_ID = 7, 11, 12
-NAME = fixtures.element_volume().name
+LATE_ID, CREATED_ID = 11, 12
 
 
-class LateClonesTestCase(test.TestCase):
+def volume(volume_id, name='UUID-1', **members):
+    return fixtures.element_volume(id=volume_id, name=name, **members)
+
+
+@ddt.ddt
+class LateClonesTestCase(base.CloneTestCase):
 
     def setUp(self):
         super().setUp()
-        self.client = mock.create_autospec(client.ElementClient, instance=True)
-        self.clock = fixtures.ManualClock()
-        of_cluster = cluster.Cluster(
-            'cluster-1', self.client, self.clock, 'host', mock.Mock(
-                spec=configuration.Configuration, sf_volume_clone_timeout=600))
-        self.monitor = monitor.CloneMonitor(of_cluster)
-        self.late = late_clones.LateClones(of_cluster, self.monitor)
-        self.volumes = {}
-        self.client.find_volume.side_effect = self.volumes.get
-        self.client.list_volumes_after.return_value = []
-        self.create(CREATED_ID, NAME)
+        self.monitor = monitor.CloneMonitor(self.cluster)
+        self.late = late_clones.LateClones(self.cluster, self.monitor)
+        self.client.list_volumes_after.side_effect = self.list_volumes_after
+        self.late.note_created(volume(CREATED_ID))
 
-    def create(self, volume_id, name):
-        self.late.note_created(
-            fixtures.element_volume(id=volume_id, name=name), SOURCE_ID)
+    def list_volumes_after(self, volume_id, account_ids):
+        self._end_jobs()
+        return [each for each in self.volumes.values()
+                if each.id > volume_id and each.account_id in account_ids]
 
-    def prune(self, *running):
-        self.client.list_running_clones.return_value = set(running)
+    def listed_after(self):
+        return [call.args[0] for call in
+                self.client.list_volumes_after.call_args_list]
+
+    def end_clone(self, volume_id=LATE_ID, name='UUID-1'):
+        """Let a clone run at one run, and be done at the next one."""
+        self.begin(5, id=volume_id, name=name)
+        self.late.prune()
+        self.clock.advance(5)
         self.late.prune()
 
-    def end_clone(self, volume_id=LATE_ID, name=NAME):
-        self.prune(volume_id)
-        self.volumes[volume_id] = fixtures.element_volume(id=volume_id,
-                                                          name=name)
-        self.prune()
-
     def test_running_clone_is_removed_when_it_ends(self):
-        self.prune(LATE_ID)
-        self.client.find_volume.assert_not_called()
         self.end_clone()
         self.client.list_running_clones.assert_called_with()
         self.client.remove_volume.assert_called_once_with(LATE_ID)
-        self.prune()
-        self.assertEqual(1, self.client.find_volume.call_count)
+        self.late.prune()
+        self.client.find_volume.assert_called_once_with(LATE_ID)
 
     def test_clone_that_has_ended_since_the_last_run_is_removed(self):
-        self.client.list_volumes_after.return_value = [
-            fixtures.element_volume(id=number, name=name)
-            for number, name in ((LATE_ID, NAME), (LATE_ID + 1, 'UUID-x'),
-                                 (CREATED_ID, NAME))]
-        self.prune()
-        # Of a first run it is known that a clone follows its template.
+        self.volumes = {LATE_ID: volume(LATE_ID), 10: volume(10, 'UUID-x'),
+                        CREATED_ID: volume(CREATED_ID)}
+        self.late.prune()
+        # A first run knows of no id that is lower than that of the clone.
         self.client.list_volumes_after.assert_called_once_with(
-            SOURCE_ID, {fixtures.element_volume().account_id})
+            0, {volume(1).account_id})
         self.client.remove_volume.assert_called_once_with(LATE_ID)
 
-    def test_each_volume_is_looked_at_once(self):
-        self.prune()
-        self.prune()
-        self.assertEqual(1, self.client.list_volumes_after.call_count)
-        self.create(CREATED_ID + 5, 'UUID-5')
-        self.prune()
-        self.assertEqual(
-            CREATED_ID, self.client.list_volumes_after.call_args.args[0])
-
-    def test_volume_that_is_created_during_a_run_is_looked_at_later(self):
-        self.client.list_volumes_after.side_effect = [
-            errors.NotSent('ListVolumes', 'Refused', 'refused'), [], []]
-        self.assertRaises(errors.NotSent, self.prune)
-        self.client.list_running_clones.side_effect = (
-            lambda: self.create(CREATED_ID + 5, 'UUID-5') or set())
+    def test_clone_that_is_older_than_the_replica_is_removed(self):
+        # An earlier process began 50, and then 60 became a replica.
+        self.volumes = {50: volume(50, 'UUID-5'), 70: volume(70, 'UUID-5')}
+        self.late = late_clones.LateClones(self.cluster, self.monitor)
+        self.late.note_created(volume(70, 'UUID-5'))
         self.late.prune()
-        self.client.list_running_clones.side_effect = None
-        self.prune()
-        self.assertEqual([SOURCE_ID, SOURCE_ID, CREATED_ID],
-                         [call.args[0] for call in
-                          self.client.list_volumes_after.call_args_list])
+        self.client.remove_volume.assert_called_once_with(50)
+        # Later ones have begun since, so the account is listed whole once.
+        self.late.note_created(volume(80, 'UUID-8'))
+        self.late.prune()
+        self.assertEqual([0, 70], self.listed_after())
 
-    def test_other_clones_stay(self):
-        for volume_id, name in ((LATE_ID, 'UUID-other'),
-                                (CREATED_ID, NAME), (CREATED_ID + 1, NAME)):
-            self.end_clone(volume_id, name)
-            self.client.find_volume.assert_called_with(volume_id)
-        self.prune(LATE_ID + 10)
-        self.prune()  # it was cancelled
+    def test_each_volume_is_looked_at_once(self):
+        with self.failing('list_volumes_after'):
+            self.assertRaises(errors.ApiError, self.late.prune)
+        # One that is created during a run is looked at by the next one.
+        with self.failing('list_running_clones', lambda: (
+                self.late.note_created(volume(17, 'UUID-5')) or set())):
+            self.late.prune()
+        for _i in range(2):
+            self.late.prune()
+        self.assertEqual([0, 0, CREATED_ID], self.listed_after())
+
+    def test_run_that_fails_watches_what_was_running(self):
+        self.late.note_fallback('UUID-7')
+        self.begin(5, id=LATE_ID)
+        with self.failing('list_volumes'):
+            self.assertRaises(errors.ApiError, self.late.prune)
+        self.clock.advance(5)
+        self.late.prune()
+        self.client.remove_volume.assert_called_once_with(LATE_ID)
+
+    @ddt.data((LATE_ID, 'UUID-other'), (CREATED_ID, 'UUID-1'),
+              (CREATED_ID + 1, 'UUID-1'))
+    @ddt.unpack
+    def test_other_clones_stay(self, volume_id, name):
+        self.end_clone(volume_id, name)
+        self.client.find_volume.assert_called_with(volume_id)
+        self.begin(5)
+        self.late.prune()
+        self.jobs.clear()  # it was cancelled
+        self.late.prune()
         self.client.remove_volume.assert_not_called()
 
     def test_clones_of_this_process_are_not_watched(self):
         with self.monitor.in_flight(LATE_ID):
-            self.prune(LATE_ID)
-        self.prune()
+            self.end_clone()
         self.client.find_volume.assert_not_called()
 
     def test_name_of_a_fallback_is_looked_at_once(self):
         self.late.note_fallback('UUID-7')
-        self.client.list_volumes.return_value = [
-            fixtures.element_volume(id=21, name='UUID-7'),
-            fixtures.element_volume(id=22, name='UUID-7'),
-            fixtures.element_volume(id=23, name='UUID-7', status='deleted')]
+        self.volumes = {21: volume(21, 'UUID-7'), 22: volume(22, 'UUID-7'),
+                        23: volume(23, 'UUID-7', status='deleted')}
         for _i in range(2):
-            self.prune()
+            self.late.prune()
         self.client.list_volumes.assert_called_once_with('UUID-7')
         # The stock driver's volume is the latest.
         self.client.remove_volume.assert_called_once_with(21)
 
     def test_clone_that_ends_after_a_fallback_is_removed(self):
         self.late.note_fallback('UUID-7')
-        self.client.list_volumes.return_value = [
-            fixtures.element_volume(id=22, name='UUID-7')]
-        self.prune(21)
-        self.client.list_volumes.return_value.append(
-            fixtures.element_volume(id=21, name='UUID-7'))
+        self.volumes[22] = volume(22, 'UUID-7')
         self.end_clone(21, 'UUID-7')
         self.client.remove_volume.assert_called_once_with(21)
 
     def test_no_call_unless_something_was_created_lately(self):
         self.clock.advance(1200)
-        self.prune()
+        self.late.prune()
         self.assertEqual([], self.client.method_calls)
 
     def test_removal_that_fails_is_repeated(self):
-        self.client.remove_volume.side_effect = errors.NotSent(
-            'DeleteVolume', 'Refused', 'refused')
-        self.assertRaises(errors.NotSent, self.end_clone)
-        self.client.remove_volume.side_effect = None
-        self.prune()
-        self.assertEqual(2, self.client.remove_volume.call_count)
+        with self.failing('remove_volume'):
+            self.assertRaises(errors.ApiError, self.end_clone)
+        self.late.prune()
+        self.assertEqual([mock.call(LATE_ID)] * 2,
+                         self.client.remove_volume.mock_calls)

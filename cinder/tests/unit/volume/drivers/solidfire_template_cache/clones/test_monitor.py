@@ -12,7 +12,7 @@
 
 """Polls: their intervals, jobs that end or vanish, clones of other hosts."""
 
-import dataclasses
+import contextlib
 import itertools
 
 import ddt
@@ -26,6 +26,11 @@ from cinder.volume.drivers.solidfire_template_cache.element import models
 from cinder.volume.drivers.solidfire_template_cache import exceptions
 
 NOT_FOUND = base.api_error('xDBNoSuchPath', 'GetAsyncResult', errors.NotFound)
+DONE = models.Job(done=True, error=None)
+
+OTHER = fixtures.element_volume(id=1)
+OURS, DELETED, UNFINISHED = (fixtures.element_volume(id=2, status=status)
+                             for status in ('active', 'deleted', 'init'))
 
 
 class MonitorTestCase(base.CloneTestCase):
@@ -48,10 +53,11 @@ class MonitorTestCase(base.CloneTestCase):
         rounded = round(waited, 6)
         self.assertTrue(seconds <= rounded <= seconds + added, waited)
 
-    def assert_intervals(self, intervals):
+    def assert_intervals(self):
+        intervals = self.clock.slept
         expected = itertools.accumulate(
             intervals[1:], lambda last, _i: min(last * 1.6, 2.0), initial=0.1)
-        self.assertEqual(list(expected), intervals)
+        self.assertEqual(list(expected)[:len(intervals)], intervals)
 
 
 @ddt.ddt
@@ -76,12 +82,17 @@ class WaitForJobTestCase(MonitorTestCase):
 
     @ddt.data(*DURATIONS)
     def test_added_wait_of_a_cluster_that_does_not_estimate(self, seconds):
-        self.tells_remaining = False
+        self.estimate = lambda remaining: None
         for _i in range(2):
             waited, calls = self.wait_for_job(seconds)
             self.assert_waited(seconds, 2, waited)
         # It has learned what the clones take.
         self.assertLessEqual(calls, 5)
+
+    def test_list_fails(self):
+        with self.failing('list_clones'):
+            for _i in range(2):
+                self.assert_waited(10, 2, self.wait_for_job(10)[0])
 
     # Seconds of the last clone, of this one, how much may be added
     @ddt.data((10, 4, 0.4), (30, 1, 2.01), (1, 30, 3), (4, 10, 1))
@@ -92,23 +103,7 @@ class WaitForJobTestCase(MonitorTestCase):
         self.assert_waited(seconds, most, waited)
         self.assertLessEqual(calls, 5)
         # It is of one image only.
-        waited, _calls = self.wait_for_job(0, key='other')
-        self.assertAlmostEqual(0.1, waited)
-
-    def test_estimate_is_wrong(self):
-        # No estimate makes a wait exceed the timeout.
-        self.client.list_clones.side_effect = lambda: [models.RunningClone(
-            base.SOURCE_ID, volume_id, remaining=86400.0)
-            for volume_id in self.jobs]
-        begin = self.clock.monotonic()
-        self.assertRaises(exceptions.CloneTimeout, self.wait_for_job, 10 ** 6)
-        self.assertTrue(600 <= self.clock.monotonic() - begin <= 603)
-
-    def test_list_fails(self):
-        self.client.list_clones.side_effect = base.api_error('xNew')
-        for _i in range(2):
-            waited, _calls = self.wait_for_job(10)
-            self.assert_waited(10, 2, waited)
+        self.assertAlmostEqual(0.1, self.wait_for_job(0, key='other')[0])
 
     def test_short_clone_is_polled_again_without_a_look(self):
         self.wait_for_job(1)
@@ -121,7 +116,6 @@ class WaitForJobTestCase(MonitorTestCase):
 
     def test_note_running(self):
         # What another thread has listed tells the end, whatever was expected.
-        volume = self.begin(20)
         wait = self.clock.wait
 
         def look(condition, seconds):
@@ -130,120 +124,103 @@ class WaitForJobTestCase(MonitorTestCase):
             self.monitor.note_running(self.client.list_clones())
             condition.acquire()
 
-        self.client.list_clones.side_effect = lambda: [
-            dataclasses.replace(clone, remaining=500.0)
-            for clone in self.list_clones()]
+        self.estimate = lambda remaining: 500.0
         self.mock_object(self.clock, 'wait', look)
-        self.assert_waited(20, 0.5, self.wait_for_job(volume=volume)[0])
+        self.assert_waited(20, 0.5, self.wait_for_job(20)[0])
         self.assertLessEqual(self.client.get_job.call_count, 3)
 
-    def test_wait_for_job_result_was_in_a_lost_reply(self):
-        self.client.get_job.side_effect = NOT_FOUND
-        self.wait_for_job()
+    def test_job_result_was_in_a_lost_reply(self):
+        with self.failing('get_job', NOT_FOUND):
+            self.wait_for_job()
         self.assertEqual(['get_job', 'find_volume'], self.calls())
 
-    def test_wait_for_job_unknown(self):
-        # For a moment, or as long as it runs; the volume then shows its end.
-        self.tells_remaining = False
-        for effect, seconds in (
-                ([NOT_FOUND] * 4 + [models.Job(done=True, error=None)], 0),
-                (NOT_FOUND, 30)):
-            self.client.get_job.side_effect = effect
+    # For a moment, or as long as it runs; the volume then shows its end.
+    @ddt.data(([NOT_FOUND] * 4 + [DONE], 0), (NOT_FOUND, 30))
+    @ddt.unpack
+    def test_job_unknown(self, effect, seconds):
+        self.estimate = lambda remaining: None
+        with self.failing('get_job', effect):
             waited, _calls = self.wait_for_job(seconds or 60)
-            self.assertGreaterEqual(waited, seconds)
-            self.assertEqual(seconds == 0, (
-                self.client.list_running_clones.call_count == 0))
+        self.assertGreaterEqual(waited, seconds)
+        self.assertEqual(seconds > 0, self.client.list_running_clones.called)
 
-    def test_wait_for_job_fails(self):
-        cases = (
-            # The job's state, the seconds it runs, what is raised
-            (models.Job(True, 'xBroken: m'), 0, exceptions.CloneFailed,
-             'xBroken: m', 1),
-            (models.Job(False, None), 10 ** 6, exceptions.CloneTimeout,
-             '600 seconds', None),
-            (NOT_FOUND, None, exceptions.CloneFailed, 'neither', 5),
-            (base.api_error('xNew'), 0, errors.ApiError, 'xNew', 1))
-        for state, seconds, error_class, text, polls in cases:
-            with self.subTest(text=text):
-                volume = self.begin(seconds or 0)
-                if seconds is None:
-                    del self.jobs[volume.id]
-                self.client.get_job.side_effect = (
-                    state if isinstance(state, Exception)
-                    else lambda handle, job=state: job)
-                begin = self.clock.monotonic()
-                exc = self.assertRaises(error_class, self.wait_for_job,
-                                        volume=volume)
-                self.assertIs(error_class, type(exc))
-                self.assertIn(text, str(exc))
-                if polls:
-                    self.assertEqual(polls, self.client.get_job.call_count)
-                else:
-                    waited = self.clock.monotonic() - begin
-                    self.assertTrue(600 <= waited < 603, waited)
+    # What a poll finds, of a clone that exists; what is raised, after polls
+    @ddt.data(([models.Job(True, 'xBroken: m')], True, exceptions.CloneFailed,
+               'xBroken: m', 1),
+              (NOT_FOUND, False, exceptions.CloneFailed, 'neither', 5),
+              (base.NEW_ERROR, True, errors.ApiError, 'xNew', 1))
+    @ddt.unpack
+    def test_job_fails(self, effect, exists, error_class, text, polls):
+        volume = self.begin(0)
+        if not exists:
+            self.jobs.clear()
+        with self.failing('get_job', effect) as get_job:
+            exc = self.assertRaises(error_class, self.wait_for_job,
+                                    volume=volume)
+        self.assertIs(error_class, type(exc))
+        self.assertIn(text, str(exc))
+        self.assertEqual(polls, get_job.call_count)
 
-    def test_wait_for_job_configured_timeout(self):
-        # Launchpad bug 1898587: 60 and 200 seconds are settings in use.
-        for timeout in (60, 200):
-            self.conf.sf_volume_clone_timeout = timeout
-            self.monitor = monitor.CloneMonitor(self.cluster)
-            self.wait_for_job(timeout - 5)
-            self.assertRaises(exceptions.CloneTimeout, self.wait_for_job,
-                              timeout + 5)
+    # Launchpad bug 1898587: 60 and 200 seconds are settings in use.
+    @ddt.data(60, 200, 600)
+    def test_job_times_out(self, timeout):
+        # Whatever the cluster estimates.
+        self.conf.sf_volume_clone_timeout = timeout
+        self.monitor = monitor.CloneMonitor(self.cluster)
+        self.wait_for_job(timeout - 5)
+        begin = self.clock.monotonic()
+        exc = self.assertRaises(exceptions.CloneTimeout, self.wait_for_job,
+                                10 ** 6, key='other')
+        self.assertIn('%d seconds' % timeout, str(exc))
+        self.assert_waited(timeout, 3, self.clock.monotonic() - begin)
 
 
+@ddt.ddt
 class WaitUntilListedTestCase(MonitorTestCase):
 
-    def test_wait_until_listed(self):
-        other = fixtures.element_volume(id=1, name='UUID-1')
-        ours = [fixtures.element_volume(id=2, name='UUID-1', status=status)
-                for status in ('active', 'deleted', 'init')]
-        cases = (
-            # The listings, the one that is returned
-            ([[ours[0]]], 0),
-            ([[other, ours[0]]], 0),
-            ([[ours[1]]], 0),
-            ([[], [other], [ours[2]], [ours[0]], []], 3),
-            ([[ours[2]]] * 7 + [[ours[0]], []], 7),
-            ([[other]] * 8 + [[ours[0]]], 7))
-        for listings, result in cases:
-            with self.subTest(listings=listings):
-                self.clock.slept.clear()
-                self.client.list_volumes.side_effect = listings
-                self.assertEqual(listings[result],
-                                 self.monitor.wait_until_listed('UUID-1', 2))
-                self.assertEqual(result, len(self.clock.slept))
-                if result:
-                    self.assert_intervals(self.clock.slept)
+    # The listings, the one that is returned
+    @ddt.data(([[OURS]], 0), ([[OTHER, OURS]], 0), ([[DELETED]], 0),
+              ([[], [OTHER], [UNFINISHED], [OURS], []], 3),
+              ([[UNFINISHED]] * 7 + [[OURS], []], 7),
+              ([[OTHER]] * 8 + [[OURS]], 7))
+    @ddt.unpack
+    def test_wait_until_listed(self, listings, result):
+        self.client.list_volumes.side_effect = listings
+        self.assertEqual(listings[result],
+                         self.monitor.wait_until_listed('UUID-1', 2))
+        self.assertEqual(result, len(self.clock.slept))
+        self.assert_intervals()
 
 
+@ddt.ddt
 class ForeignClonesTestCase(MonitorTestCase):
 
-    def wait(self, *source_ids):
-        """Return the seconds that the wait took."""
+    def assert_waits(self, seconds, *source_ids):
         begin = self.clock.monotonic()
         self.monitor.wait_for_foreign_clones(*(source_ids or [base.SOURCE_ID]))
-        return self.clock.monotonic() - begin
+        self.assert_waited(seconds, min(seconds, 2),
+                           self.clock.monotonic() - begin)
 
-    def test_wait_for_foreign_clones_none_run(self):
-        self.begin(1000, source_id=8)
-        self.assertEqual(0, self.wait())
-        self.assertEqual(['list_running_clones'], self.calls())
+    # The sources waited for, the seconds of that
+    @ddt.data(([6], 0), ([7], 5), ([7, 8], 10))
+    @ddt.unpack
+    def test_wait_until_all_have_ended(self, source_ids, seconds):
+        for running, source_id in ((5, 7), (10, 8), (10 ** 6, 9)):
+            self.begin(running, source_id)
+        self.assert_waits(seconds, *source_ids)
+        self.assertEqual(['list_running_clones'] * (len(self.clock.slept) + 1),
+                         self.calls())
+        self.assert_intervals()
 
-    def test_wait_for_foreign_clones_until_all_have_ended(self):
-        for seconds, source_id in ((5, 7), (10, 8), (10 ** 6, 9)):
-            self.begin(seconds, source_id)
-        self.assertTrue(10 <= self.wait(7, 8) < 12)
-        self.assert_intervals(self.clock.slept)
-
-    def test_wait_for_foreign_clones_not_for_those_of_this_process(self):
+    def test_not_for_those_of_this_process(self):
         own = self.begin(100)
-        with self.monitor.in_flight(own.id):
+        with contextlib.suppress(KeyError), self.monitor.in_flight(own.id):
             self.begin(5)
-            self.assertTrue(5 <= self.wait() < 7)
-        self.assertTrue(90 <= self.wait() < 100)
+            self.assert_waits(5)
+            raise KeyError('x')
+        self.assert_waits(100 - self.clock.monotonic())
 
-    def test_wait_for_foreign_clones_not_for_later_ones(self):
+    def test_not_for_later_ones(self):
         self.begin(5)
         sleep = self.clock.sleep
 
@@ -253,18 +230,11 @@ class ForeignClonesTestCase(MonitorTestCase):
             sleep(seconds)
 
         self.mock_object(self.clock, 'sleep', begin_another)
-        self.assertTrue(5 <= self.wait() < 7)
+        self.assert_waits(5)
 
-    def test_wait_for_foreign_clones_times_out(self):
+    def test_wait_times_out(self):
         self.begin(10 ** 6)
-        exc = self.assertRaises(errors.ElementError, self.wait)
+        exc = self.assertRaises(errors.ElementError, self.assert_waits, 600)
         self.assertEqual(('ListSyncJobs', 'Timeout'), (exc.method, exc.name))
         self.assertIn('clones of 7 are still running', str(exc))
-        self.assertTrue(600 <= self.clock.monotonic() < 603)
-
-    def test_in_flight_ends_with_an_error(self):
-        own = self.begin(5)
-        in_flight = self.monitor.in_flight(own.id)
-        in_flight.__enter__()
-        self.assertFalse(in_flight.__exit__(KeyError, KeyError('x'), None))
-        self.assertGreaterEqual(self.wait(), 5)
+        self.assert_waited(600, 3, self.clock.monotonic())

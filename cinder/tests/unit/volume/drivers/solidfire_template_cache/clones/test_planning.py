@@ -91,11 +91,15 @@ class PlanningTestCase(test.TestCase):
                 self.assertEqual(counts.index(best),
                                  planning.replicas(given, most), given)
 
-    @ddt.data(1, 2, 3)
-    def test_replicas_is_the_optimum_of_the_model(self, per_source):
-        for capacity in range(1, 33):
-            self.assert_optimal(demand(0, per_source, capacity),
-                                (*range(61), 100, 150))
+    # Clones of one source, slots, up to those of 40 nodes; queues
+    @ddt.data(*((per_source, range(1, 33), (*range(61), 100, 150))
+                for per_source in (1, 2, 3)),
+              (2, (40, 104, 320), (60, 320, 999, 1000)))
+    @ddt.unpack
+    def test_replicas_is_the_optimum_of_the_model(self, per_source, capacities,
+                                                  queues):
+        for capacity in capacities:
+            self.assert_optimal(demand(0, per_source, capacity), queues)
 
     def test_replicas_in_the_middle_of_a_storm(self):
         rng = random.Random(8)
@@ -119,11 +123,6 @@ class PlanningTestCase(test.TestCase):
                   for made in range(32)]
         self.assertEqual(expected, counts.index(min(counts)))
         self.assertEqual(expected, planning.replicas(given, UNBOUNDED))
-
-    @ddt.data(40, 104, 320)
-    def test_replicas_of_large_clusters(self, capacity):
-        # Up to 40 nodes, each of 8 slots.
-        self.assert_optimal(demand(0, 2, capacity), (60, 320, 999, 1000))
 
     # Queue, nodes of 8 slots, rounds; without a replica it would be half
     # the queue.

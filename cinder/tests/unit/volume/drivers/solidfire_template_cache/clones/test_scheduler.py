@@ -12,7 +12,6 @@
 
 """Clones from the queue to the volume, and the threads that make replicas."""
 
-import dataclasses
 import threading
 from unittest import mock
 
@@ -31,10 +30,14 @@ from cinder.volume.drivers.solidfire_template_cache.element import models
 from cinder.volume.drivers.solidfire_template_cache import exceptions
 
 GONE = base.api_error('xVolumeIDDoesNotExist', error_class=errors.NotFound)
+NO_ACCOUNT = base.api_error('xAccountIDDoesNotExist',
+                            error_class=errors.NotFound)
+FULL = base.api_error('xExceededLimit', error_class=errors.LimitExceeded)
 THROTTLED = base.api_error('xMaxClonesPerVolumeExceeded',
                            error_class=errors.Throttled)
 
 
+@ddt.ddt
 class SchedulerTestCase(base.CloneTestCase):
 
     def setUp(self):
@@ -42,17 +45,11 @@ class SchedulerTestCase(base.CloneTestCase):
         self.late = self.mock_object(
             late_clones, 'LateClones', autospec=True).return_value
         self.scheduler = scheduler.CloneScheduler(self.cluster, self.info)
-        self.sources = base.SourceSet()
+        self.sources = base.source_set(7, 8)
 
-    def clone(self, source_set=None, **changes):
+    def clone(self):
         """Return the volume and its source."""
-        return self.scheduler.clone(source_set or self.sources,
-                                    dataclasses.replace(base.SPEC, **changes))
-
-    def assert_idle(self, exc=None):
-        """Check that nothing is left, of the queue neither."""
-        self.assert_nothing_left(exc)
-        self.assertEqual(set(), self.scheduler.sources())
+        return self.scheduler.clone(self.sources, base.SPEC)
 
     def test_clone(self):
         # Three calls, and the volume of the listing, not of the reply.
@@ -62,10 +59,11 @@ class SchedulerTestCase(base.CloneTestCase):
             mock.call.clone_volume(7, 'UUID-1', 3, True, {'uuid': '1'}, None),
             mock.call.get_job(volume.id),
             mock.call.list_volumes('UUID-1')], self.client.method_calls)
-        self.late.note_created.assert_called_once_with(volume, 7)
+        self.late.note_created.assert_called_once_with(volume)
         self.assertLess(self.clock.monotonic(), 0.12)
         # The queue has learned how long it takes.
-        self.assertIn('image', self.scheduler._queue._dispatcher._durations)
+        self.assertIn(('image',),
+                      self.scheduler._queue._dispatcher._durations)
 
     def test_slot_is_for_the_next_one_before_the_listing(self):
         self.client.list_volumes.side_effect = lambda name: (
@@ -90,64 +88,67 @@ class SchedulerTestCase(base.CloneTestCase):
                           'list_volumes'}, set(calls))
         self.assertLess(self.clock.monotonic(), 12)
 
+    def test_clone_waits_for_long(self):
+        self.fail_once(THROTTLED, carried_out=False, times=12)
+        log = self.useFixture(fixtures.LogCapture())
+        self.conf.sf_volume_clone_timeout = 600
+        with mock.patch.object(scheduler, '_LOG_SECONDS', 0.3):
+            self.clone()
+        [line] = log.about('waits for a clone slot')
+        self.assertIn('Volume UUID-1 waits for a clone slot of image image: '
+                      '0 requests are ahead of it and 0 clones', str(line))
+
     def test_clone_gets_no_slot_in_time(self):
         self.client.clone_volume.side_effect = THROTTLED
         exc = self.assertRaises(exceptions.CloneTimeout, self.clone)
         self.assertIn('within 600 seconds: reason of the test', str(exc))
         self.assertTrue(600 <= self.clock.monotonic() < 600.1)
         self.client.remove_volumes_named.assert_not_called()
-        self.mock_object(self.scheduler._queue, 'wait', autospec=True,
-                         side_effect=slot_queue.QueueTimeout())
+
+        def time_out(_ticket, deadline):
+            self.clock.advance(deadline - self.clock.monotonic())
+            raise slot_queue.QueueTimeout()
+
+        self.mock_object(self.scheduler._queue, 'wait', time_out)
         exc = self.assertRaises(exceptions.CloneTimeout, self.clone)
         self.assertIn('no clone slot became free', str(exc))
 
-    def test_slot_is_given_up_after_an_error(self):
-        for method, effect in (
-                ('clone_volume', base.api_error('xExceededLimit')),
-                ('clone_volume', KeyError('x')),
-                ('get_job', base.api_error('xNew')),
-                ('list_volumes', [base.api_error('xNew')])):
-            call = getattr(self.client, method)
-            call.side_effect = effect
-            exc = self.assertRaises((errors.ApiError, KeyError), self.clone)
-            call.side_effect = getattr(self, method)
-            self.assert_idle(exc)
+    # What fails, how, and the sources that are forgotten
+    @ddt.data(('clone_volume', FULL, []), ('clone_volume', KeyError('x'), []),
+              ('get_job', base.NEW_ERROR, []),
+              ('list_volumes', [base.NEW_ERROR], []),
+              ('clone_volume', NO_ACCOUNT, []),
+              ('clone_volume', GONE, [7, 8]))
+    @ddt.unpack
+    def test_clone_fails(self, method, effect, forgotten):
+        # What is left is nothing, of the queue neither.
+        [error] = effect if isinstance(effect, list) else [effect]
+        with self.failing(method, effect):
+            self.assertIs(error, self.assertRaises(type(error), self.clone))
+        self.assertEqual(list(map(mock.call, forgotten)),
+                         self.sources.forget.mock_calls)
+        self.assert_nothing_left(error)
+        self.assertEqual(set(), self.scheduler.sources())
         self.late.note_created.assert_not_called()
 
     def test_source_is_gone(self):
         # A further source takes its place; what is gone is not used again.
-        self.sources = base.SourceSet(7, 8)
         self.fail_once(GONE, carried_out=False)
         self.assertEqual(8, self.clone()[1])
         self.sources.forget.assert_called_once_with(7)
 
-    def test_sources_are_gone(self):
-        self.sources = base.SourceSet(7, 8)
-        self.client.clone_volume.side_effect = GONE
-        exc = self.assertRaises(errors.NotFound, self.clone)
-        self.assertIs(GONE, exc)
-        self.assertEqual([mock.call(7), mock.call(8)],
-                         self.sources.forget.mock_calls)
-        self.assert_idle(exc)
-        # Another request has found that.
+    def test_another_request_has_found_that_the_sources_are_gone(self):
         with self.scheduler._queue.ticket(self.sources) as ticket:
             ticket.group.source_ids.clear()
             exc = self.assertRaises(errors.NotFound, self.scheduler._start,
                                     ticket, base.SPEC)
         self.assertIn('no template of the image is left', str(exc))
 
-    def test_account_is_gone(self):
-        # That says nothing about the source.
-        self.client.clone_volume.side_effect = base.api_error(
-            'xAccountIDDoesNotExist', error_class=errors.NotFound)
-        self.assertRaises(errors.NotFound, self.clone)
-        self.sources.forget.assert_not_called()
-
     def test_late_clones(self):
         self.scheduler.note_fallback('UUID-1')
-        self.late.note_fallback.assert_called_once_with('UUID-1')
         self.scheduler.prune_late_clones()
-        self.late.prune.assert_called_once_with()
+        self.assertEqual([mock.call.note_fallback('UUID-1'),
+                          mock.call.prune()], self.late.method_calls)
 
 
 @ddt.ddt
@@ -158,13 +159,13 @@ class ReplicaTestCase(base.CloneTestCase):
         self.queue = self.mock_object(
             slot_queue, 'SlotQueue', autospec=True).return_value
         scheduler.CloneScheduler(self.cluster, self.info)
-        self.sources = base.SourceSet()
-        table = slots.SourceSlots(base.SOURCE_ID)
-        self.slot = tickets.Slot(tickets.Group(self.sources), table, None)
+        self.sources = base.source_set()
+        self.slot = tickets.Slot(tickets.Group(self.sources),
+                                 slots.SourceSlots(base.SOURCE_ID), None)
         self.log = self.useFixture(fixtures.LogCapture())
 
     def make(self, outcome):
-        """Let a thread make a replica, until its end."""
+        """Let a thread make a replica; return what the queue is told."""
         self.sources.start_replica.side_effect = [outcome]
         slot_queue.SlotQueue.call_args.args[-1](self.slot)
         for thread in threading.enumerate():
@@ -174,61 +175,73 @@ class ReplicaTestCase(base.CloneTestCase):
         self.sources.start_replica.assert_called_once_with(7)
         return self.queue.method_calls
 
+    def names(self, outcome):
+        return [call[0] for call in self.make(outcome)]
+
     def test_replica(self):
         replica = self.begin(5)
+        self.queue.refresh.side_effect = lambda group: (
+            group.source_ids.append(replica.id))
         self.client.list_clones.side_effect = lambda: (
             self.queue.ended.assert_not_called() or self.list_clones())
         self.assertEqual([
             mock.call.accepted(self.slot, replica.id),
-            mock.call.ended(self.slot), mock.call.refresh(self.slot.group)],
+            mock.call.ended(self.slot, True),
+            mock.call.refresh(self.slot.group)],
             self.make(self.started(replica)))
         self.assertEqual([replica.id], self.let_time_pass())
-        self.assertEqual([], self.log.infos)
+        self.assertEqual(['Made replica 101 of template volume 7 of image '
+                          'image in 5.0 s.'], self.log.infos)
 
-    @ddt.data(True, False)
-    def test_replica_that_is_not_listed(self, removed):
+    # Whether it has lost its record; after which listing it is there
+    @ddt.data((True, 9), (False, 9), (False, 3))
+    @ddt.unpack
+    def test_replica_that_is_not_listed(self, removed, listings):
         replica = self.begin(0)
         self.sources.remove_unrecorded.return_value = removed
-        calls = self.make(self.started(replica))
-        self.sources.remove_unrecorded.assert_called_once_with(replica.id)
-        self.assertEqual(['accepted', 'ended', 'refresh'] + (
-            ['no_replica'] if removed else []), [call[0] for call in calls])
+        self.queue.refresh.side_effect = lambda group: (
+            group.source_ids.extend([replica.id] * (
+                self.queue.refresh.call_count >= listings)))
+        self.assertEqual(
+            ['accepted', 'ended'] + ['refresh'] * (
+                1 if removed else min(listings, 5)) +
+            ['no_replica'] * removed, self.names(self.started(replica)))
+        self.sources.remove_unrecorded.assert_called_with(replica.id)
 
-    # What fails, and whether an operator reads of it
-    @ddt.data(('job', True), ('wait', True), ('refresh', False))
+    # What the job is, whether listing fails; whether an operator reads of it
+    @ddt.data(([models.Job(True, 'xBroken')], None, True),
+              (KeyError('x'), None, True), (None, base.NEW_ERROR, False))
     @ddt.unpack
-    def test_replica_is_not_completed(self, what, told):
-        # The queue does not wait for it, and looks what there is.
-        if what == 'job':
-            self.client.get_job.side_effect = [models.Job(True, 'xBroken')]
-        elif what == 'wait':
-            self.client.get_job.side_effect = KeyError('x')
-        else:
-            self.queue.refresh.side_effect = base.api_error('xNew')
-        calls = self.make(self.started(self.begin(0)))
-        self.assertEqual(['accepted', 'ended', 'refresh'],
-                         [call[0] for call in calls])
-        self.assertEqual(int(told), len(self.log.about('not completed')))
+    def test_replica_is_not_completed(self, job, listing, told):
+        # The queue does not wait for it.
+        self.client.get_job.side_effect = job or self.get_job
+        self.queue.refresh.side_effect = listing
+        self.assertEqual(
+            ['accepted', 'ended'] + ['refresh'] * (listing is not None),
+            self.names(self.started(self.begin(0))))
+        self.queue.ended.assert_called_once_with(self.slot, job is None)
+        self.assertEqual(told, bool(self.log.about('not completed')))
 
-    @ddt.data((THROTTLED, ['refused']), (GONE, ['source_is_gone']))
+    @ddt.data((THROTTLED, 'refused', False), (GONE, 'source_is_gone', True))
     @ddt.unpack
-    def test_replica_is_not_started(self, error, expected):
-        calls = self.make(error)
-        self.assertEqual(expected, [call[0] for call in calls])
-        self.assertIs(self.slot, calls[0].args[0])
-        self.assertEqual(error is GONE, self.sources.forget.called)
+    def test_replica_is_not_started(self, error, told, forgotten):
+        [call] = self.make(error)
+        self.assertEqual((told, self.slot), (call[0], call.args[0]))
+        self.assertEqual(forgotten, self.sources.forget.called)
         self.assertEqual([], self.log.infos)
 
-    @ddt.data(exceptions.CapacityLimitReached(gib=1, reason='reason'),
-              KeyError('x'), base.api_error('xExceededLimit'))
-    def test_no_replica(self, error):
-        # It is told once for a queue, and the clones go on without.
-        for is_news in (True, False):
-            self.queue.no_replica.return_value = is_news
-            self.assertEqual([mock.call.no_replica(self.slot)],
-                             self.make(error))
-            self.assertEqual(int(is_news), len(self.log.about(
-                'No replica of template volume 7')))
-            self.log.clear()
-            self.queue.reset_mock()
-            self.sources.start_replica.reset_mock()
+    # The error; whether it may pass, and is the first one of its queue
+    @ddt.data((exceptions.CapacityLimitReached(gib=1, reason='x'), False,
+               True), (KeyError('x'), False, True), (FULL, False, True),
+              (FULL, False, False), (NO_ACCOUNT, False, True),
+              (base.api_error('xDBVersionMismatch'), True, True),
+              (base.api_error('xRecvTimeout'), False, True))
+    @ddt.unpack
+    def test_no_replica(self, error, temporary, is_news):
+        # It is logged once for a queue, and the clones go on without.
+        self.queue.no_replica.return_value = is_news
+        self.assertEqual([mock.call.no_replica(self.slot, temporary)],
+                         self.make(error))
+        self.sources.forget.assert_not_called()
+        self.assertEqual(is_news, bool(self.log.about(
+            'No replica of template volume 7 of image image was made')))

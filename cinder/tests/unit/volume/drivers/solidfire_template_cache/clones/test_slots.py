@@ -37,12 +37,12 @@ class SlotTableTestCase(test.TestCase):
     def limit(self, **limits):
         self.table.set_limits(slots.Limits(**limits))
 
-    def add(self, **nodes):
-        """Add sources, such as v7=<node of volume 7>."""
-        for source_id in (int(name[1:]) for name in nodes):
+    def add(self, *nodes):
+        """Add and return sources 1, 2, ... on nodes, if these are known."""
+        for source_id, node in enumerate(nodes, 1):
             self.table.add(source_id)
-        self.table.set_nodes({int(name[1:]): node for name, node
-                              in nodes.items() if node is not None})
+            if node is not None:
+                self.table.set_nodes({source_id: node})
         return list(self.table.sources.values())
 
     def choose(self, now=0.0, use=True, **arguments):
@@ -63,7 +63,7 @@ class SlotTableTestCase(test.TestCase):
     def test_choose_on_a_node_with_clones_of_other_volumes(self, given, node):
         # What runs names its node, which may have another name there.
         self.limit(per_node=2, nodes=4)
-        [source] = self.add(v1=given)
+        [source] = self.add(given)
         self.table.observe(clones(1, 50, node=node), {50}, {})
         for others, expected in (((51, 52), None), ((51,), 1), ((), 1)):
             self.table.observe(clones(99, *others, node=node), set(), {})
@@ -80,8 +80,7 @@ class SlotTableTestCase(test.TestCase):
               ([5, 5, 5, 5, 5], [1, 1, 2, 2, 3, 3, 4, 4]), ([], []))
     @ddt.unpack
     def test_choose(self, nodes, expected):
-        found = self.add(**{'v%s' % number: node for number, node
-                            in enumerate(nodes, 1)})
+        found = self.add(*nodes)
         self.assertEqual(expected, self.choose_all())
         self.assertEqual(len(expected), self.table.slots(found))
         self.assertEqual(len(expected), self.table.running)
@@ -89,12 +88,12 @@ class SlotTableTestCase(test.TestCase):
     @ddt.data((1, 8, [1, 2]), (3, 8, [1, 2, 1, 2, 1, 2]), (3, 2, [1, 2] * 2))
     @ddt.unpack
     def test_choose_by_the_limits(self, per_volume, per_node, expected):
-        self.add(v1=5, v2=6)
+        self.add(5, 6)
         self.limit(per_volume=per_volume, per_node=per_node)
         self.assertEqual(expected, self.choose_all())
 
     def test_choose_at_random(self):
-        self.add(**{'v%s' % number: None for number in range(1, 9)})
+        self.add(*[None] * 8)
         chosen = [self.choose(use=False, rng=random.Random(seed))
                   for seed in range(40)]
         self.assertEqual(set(range(1, 9)), set(chosen))
@@ -106,7 +105,7 @@ class SlotTableTestCase(test.TestCase):
               (None, None, True, [2, 2]))
     @ddt.unpack
     def test_refused(self, first, second, by_node, meanwhile):
-        one, _two = self.add(v1=first, v2=second)
+        one, _two = self.add(first, second)
         self.table.refused(one, by_node, now=10, until=12)
         self.assertEqual(12, self.table.next_unblocked(10))
         self.assertEqual(meanwhile, self.choose_all())
@@ -118,7 +117,7 @@ class SlotTableTestCase(test.TestCase):
         self.assertEqual(1, self.choose(now=12))
 
     def test_accepted_ends_that_a_node_is_busy(self):
-        one, two = self.add(v1=5, v2=5)
+        one, two = self.add(5, 5)
         self.table.refused(one, True, now=0, until=10)
         self.assertIsNone(self.choose())
         self.table.accepted(two)
@@ -133,13 +132,12 @@ class SlotTableTestCase(test.TestCase):
     @ddt.unpack
     def test_capacity(self, limits, nodes, expected):
         self.limit(**limits)
-        self.add(**{'v%s' % number: node for number, node
-                    in enumerate(nodes, 1)})
+        self.add(*nodes)
         self.assertEqual(expected, self.table.capacity())
 
     def test_capacity_of_a_cluster_that_does_not_tell(self):
         self.limit(per_volume=2)
-        found = self.add(**{'v%s' % number: None for number in range(1, 21)})
+        found = self.add(*[None] * 20)
         self.assertEqual(32, self.table.slots(found))
         for _i in range(10):
             self.choose()
@@ -160,7 +158,7 @@ class SlotTableTestCase(test.TestCase):
               ([12, 13], 0, 2, 2), ([12, 13], 1, 1, 1), ([12], 2, 0, 0))
     @ddt.unpack
     def test_observe(self, running, starting, foreign, young):
-        one, _two = self.add(v1=None, v2=None)
+        one, _two = self.add(None, None)
         for half_done in (False, True):
             found = clones(1, *running, half_done=half_done)
             self.assertEqual(set(), self.table.observe(
@@ -170,7 +168,7 @@ class SlotTableTestCase(test.TestCase):
                 (one.foreign, one.foreign_young, self.table.foreign))
 
     def test_observe_ended(self):
-        self.add(v1=None, v2=None)
+        self.add(None, None)
         # At each look: what runs, what is of this process, whose clones of
         # others have ended.
         for running, own, ended in (([21, 22], set(), set()),
@@ -183,20 +181,42 @@ class SlotTableTestCase(test.TestCase):
 
     def test_observe_nodes(self):
         # The node that clones a source is its own, unless the cluster tells.
-        one, two = self.add(v1=None, v2=None)
+        one, two = self.add(None, None)
         self.table.observe(clones(1, 21, node=5), set(), {})
-        self.assertEqual((5, [2]), (one.node, self.table.without_node()))
+        self.assertEqual((5, [2]), (one.node, self.table.without_node(0)))
         self.table.set_nodes({2: 6, 99: 7})
         self.table.observe(clones(2, 22, node=5), set(), {})
-        self.assertEqual((6, []), (two.node, self.table.without_node()))
+        self.assertEqual((6, []), (two.node, self.table.without_node(600)))
+        # Volumes move: after a refusal by the node, and from time to time.
+        self.table.refused(two, True, 0, 1)
+        self.assertEqual([2], self.table.without_node(600))
+        self.table.set_nodes({2: 6})
+        self.assertEqual([1, 2], self.table.without_node(601))
 
     def test_observe_that_the_cluster_queues(self):
-        self.add(v1=None)
+        self.add(None)
         for count, queues in ((2, False), (3, True), (0, True)):
             self.table.observe(clones(1, *range(count)), set(), {})
             self.assertIs(queues, self.table.queues)
+        self.table.refused(self.table.sources[1], False, 0, 1)
+        self.assertFalse(self.table.queues)
+        # A clone of this process that has ended and was not polled yet has
+        # made place for the second one of the list.
+        self.table.sources[1].own.add('slot')
+        self.table.observe(clones(1, 50, 51), {49}, {})
+        self.assertFalse(self.table.queues)
+
+    def test_forget_others(self):
+        [source] = self.add(5)
+        self.table.observe(clones(1, 50, 51, node=5) + clones(
+            99, *range(60, 68), node=5), set(), {})
+        self.table.refused(source, True, 0, 100)
+        self.assertIsNone(self.table.choose([source], 101))
+        self.table.forget_others()
+        self.assertIs(source, self.table.choose([source], 101))
+        self.assertEqual((0, 0), (self.table.foreign, self.table.others))
 
     def test_discard(self):
-        self.add(v1=1, v2=2)
+        self.add(1, 2)
         self.table.discard({1, 99})
         self.assertEqual({2}, set(self.table.sources))

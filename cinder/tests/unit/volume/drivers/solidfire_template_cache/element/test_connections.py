@@ -109,6 +109,54 @@ class KeptConnectionTestCase(PoolTestCase):
         # Closed before it was used again, or in any case.
         self.assertEqual(1, len(self.closed))
 
+    # Method of the call that finds a connection broken, exchanges until then.
+    @ddt.data((READ, 2), (WRITE, 1))
+    @ddt.unpack
+    def test_use_broken_of_several(self, method, exchanges):
+        self.use_at_once(3)
+        broken = set(self.used)
+        del self.used[:]
+        self.effects = [lost(), lost()][:exchanges]
+        # The next one is new, which an outage breaks as well.
+        self.assertRaises(errors.ReplyLost, self.use, method)
+        self.assertEqual(exchanges, len(self.used))
+        self.assertEqual(broken, set(self.closed))
+        # No call, as the one that repairs, meets another one of them.
+        del self.used[:], self.closed[:]
+        for _i in range(2):
+            self.assertEqual('reply', self.use(WRITE))
+        self.assertEqual(set(), broken & set(self.used))
+        self.assert_opened(1)
+
+    def test_use_broken_while_others_are_in_use(self):
+        self.use_at_once(2)
+        del self.used[:]
+
+        def use_and_break():
+            self.effects = [lost()]
+            self.use()
+
+        self.effects = [use_and_break]
+        self.use()
+        # They show themselves whether they are broken.
+        self.assertNotIn(self.used[0], self.closed)
+
+    # What says nothing of the other connections.
+    @ddt.data(lost(errors.READ_TIMEOUT), lost('ProtocolError'),
+              errors.AccessDenied('method', 'HTTP401', ''))
+    def test_use_that_fails_keeps_the_others(self, error):
+        self.use_at_once(3)
+        self.effects = [error]
+        self.assertRaises(errors.ElementError, self.use)
+        self.assertEqual(1, len(self.closed))
+
+    def test_use_new_one_broken_keeps_the_others(self):
+        self.use_at_once(2)
+        self.clock.advance(3)
+        self.effects = [lost()]
+        self.assertRaises(errors.ReplyLost, self.use, WRITE)
+        self.assertEqual({self.used[0]}, set(self.closed))
+
     def test_use_broken_again(self):
         self.use()
         self.effects = [lost(), lost()]

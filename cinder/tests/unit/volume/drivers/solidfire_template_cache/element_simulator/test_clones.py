@@ -170,7 +170,7 @@ class CloneQueueTestCase(base.CloneTestCase):
     def setUp(self):
         super().setUp()
         self.cluster = self.make_cluster(clone_seconds=10, nodes=2,
-                                         clone_limit_manner='queue')
+                                         clone_limit_behavior='queue')
         # Volumes 1 and 3 are on node 2, volume 2 is on node 1.
         self.first, self.other_node, self.second = [
             self.make_volume() for _ in range(3)]
@@ -259,7 +259,7 @@ class CloneQueueTestCase(base.CloneTestCase):
 
     def test_unknown_manner(self):
         self.assertRaises(ValueError, self.make_cluster,
-                          clone_limit_manner='wait')
+                          clone_limit_behavior='wait')
 
 
 class CloneResultTestCase(base.CloneTestCase):

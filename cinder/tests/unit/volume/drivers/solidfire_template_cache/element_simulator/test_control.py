@@ -79,7 +79,7 @@ class ControlTestCase(base.ServerTestCase):
         self.assertEqual(0, self.sim.calls.count())
 
     def test_settings(self):
-        given = {'clone_seconds': 2.5, 'clone_limit_manner': 'queue',
+        given = {'clone_seconds': 2.5, 'clone_limit_behavior': 'queue',
                  'nodes': 3, 'hide_nodes': True, 'placement': 'random',
                  'limits': {'volumeCountMax': 9000}}
         before = self.control('GET', 'settings')
@@ -90,7 +90,7 @@ class ControlTestCase(base.ServerTestCase):
             after)
         for body in ('3', '{', '{"colour": 1}', '{"nodes": 0}',
                      '{"clone_seconds": -1}', '{"placement": "far"}',
-                     '{"nodes": 1, "clone_limit_manner": "wait"}'):
+                     '{"nodes": 1, "clone_limit_behavior": "wait"}'):
             reply = self.control('POST', 'settings', 400, body)
             self.assertIn('not settings', reply['error'])
         self.assertEqual(after, self.control('GET', 'settings'))

@@ -80,7 +80,7 @@ class ProgramTestCase(test.TestCase):
                 '--volumes', '1001'])
         cluster.assert_called_once_with(
             data_dir='d', clone_seconds=3.0, nodes=2, mvip='::1',
-            svip='10.0.0.9', clone_limit_manner='queue', placement='random',
+            svip='10.0.0.9', clone_limit_behavior='queue', placement='random',
             hide_nodes=True, limits={'cloneJobsPerVolumeMax': 1,
                                      'cloneJobsPerNodeMax': 4,
                                      'volumeCountMax': 6002})

@@ -12,11 +12,13 @@
 
 """Tests of raw images that are written while they are downloaded."""
 
+from concurrent import futures
 import contextlib
 import hashlib
 import os
 import random
 import struct
+import threading
 import tracemalloc
 from unittest import mock
 
@@ -125,8 +127,8 @@ class WriterTestCase(test.TestCase):
         with open(self.path, 'wb') as target:
             target.truncate(self.device)
         writer = stream.RawImageWriter(
-            os.open(self.path, os.O_WRONLY),
-            len(data) if size is None else size)
+            self.path, len(data) if size is None else size)
+        writer.open()
         with contextlib.closing(writer):
             for each in parts(data, part or len(data)):
                 self.assertEqual(len(each), writer.write(each))
@@ -204,8 +206,8 @@ class RawImageWriterTestCase(WriterTestCase):
         for size in (units.Mi, 16 * units.Mi):
             with open(self.path, 'wb') as target:
                 target.truncate(size)
-            writer = stream.RawImageWriter(os.open(self.path, os.O_WRONLY),
-                                           size)
+            writer = stream.RawImageWriter(self.path, size)
+            writer.open()
             part = random.Random(8).randbytes(60000)
             tracemalloc.start()
             with contextlib.closing(writer):
@@ -223,6 +225,19 @@ class RawImageWriterTestCase(WriterTestCase):
             with mock.patch.object(os, name, autospec=True,
                                    side_effect=OSError('of the test')):
                 self.assertRaises(OSError, self.write, DATA)
+
+
+class _ThreadProxy(object):
+    """Calls each method in a thread, as tpool does for greenthreads."""
+
+    def __init__(self, target):
+        self._target = target
+
+    def __getattr__(self, name):
+        def call(*args):
+            with futures.ThreadPoolExecutor(1) as pool:
+                return pool.submit(getattr(self._target, name), *args).result()
+        return call
 
 
 @ddt.ddt
@@ -251,23 +266,41 @@ class DownloadTestCase(test.TestCase):
             events.append('given back')
 
         self.mock_object(utils, 'temporary_chown', chown)
-        wrap = self.mock_object(utils, 'tpool_wrap', autospec=True,
-                                side_effect=lambda writer: writer)
-        opened = self.mock_object(os, 'open', side_effect=os.open)
-        closed = self.mock_object(os, 'close', side_effect=os.close)
         self.images.on_download = lambda image_id: events.append(image_id)
         image = self.images.add(DATA)
         self.download(image)
         self.assertEqual([self.path, image['id'], 'given back'], events)
         with open(self.path, 'rb') as device:
             self.assertEqual(DATA, device.read().rstrip(b'\0'))
-        # In greenthreads, the thread that blocks is another one.
-        self.assertIsInstance(wrap.call_args.args[0], stream.RawImageWriter)
-        failure = ConnectionResetError('of the test')
-        self.images.on_download = mock.Mock(side_effect=failure)
-        self.assertRaises(ConnectionResetError, self.download, image)
-        self.assertEqual(2, len(opened.mock_calls))
-        self.assertEqual(2, len(closed.mock_calls))
+
+    @ddt.data(None, ConnectionResetError('of the test'))
+    def test_what_blocks_is_done_in_another_thread(self, failure):
+        with open(self.path, 'wb') as device:
+            device.truncate(units.Mi)
+        self.mock_object(utils, 'tpool_wrap', _ThreadProxy)
+        done = []
+        for name in ('open', 'pwrite', 'fsync', 'close'):
+            self.mock_object(os, name, side_effect=self.observed(
+                name, getattr(os, name), done))
+        if failure:
+            self.images.on_download = mock.Mock(side_effect=failure)
+            self.assertRaises(ConnectionResetError, self.download,
+                              self.images.add(DATA))
+        else:
+            self.download(self.images.add(DATA))
+        # Greenthreads of this one would not go on meanwhile.
+        self.assertNotIn(threading.get_ident(), [each[1] for each in done])
+        self.assertEqual(
+            ['open', 'close'] if failure else
+            ['open', 'pwrite', 'pwrite', 'fsync', 'close'],
+            [each[0] for each in done])
+
+    @staticmethod
+    def observed(name, function, done):
+        def call(*args):
+            done.append((name, threading.get_ident()))
+            return function(*args)
+        return call
 
     def test_device_that_vanished(self):
         # Bug 1703892: no plain file is created in its place.

@@ -27,6 +27,7 @@ from cinder.volume.drivers.solidfire_template_cache.element import errors
 from cinder.volume.drivers.solidfire_template_cache import exceptions
 from cinder.volume.drivers.solidfire_template_cache.templates import cache
 from cinder.volume.drivers.solidfire_template_cache.templates import provider
+from cinder.volume.drivers.solidfire_template_cache.templates import replicas
 
 VOLUME_NAME = 'UUID-of-the-volume'
 ACCOUNT_NAME = 'account-of-the-project'
@@ -52,7 +53,9 @@ class TemplateCacheTestCase(base.TemplatesTestCase):
         self.template = fixtures.template(signature_verified=True)
         self.replica = fixtures.template(
             volume_id=8, signature_verified=False, replica_maker='maker')
-        self.replicas.template.side_effect = {
+        self.sources = self.replicas.source_set.return_value = (
+            mock.create_autospec(replicas.TemplateSources, instance=True))
+        self.sources.template.side_effect = {
             each.volume_id: each
             for each in (self.template, self.replica)}.__getitem__
         self.provide(self.template)
@@ -108,9 +111,8 @@ class TemplateCacheTestCase(base.TemplatesTestCase):
             mock.call.accounts.get(ACCOUNT_NAME),
             mock.call.provider.get_or_fill(self.req),
             mock.call.replicas.source_set(self.req.image, [self.template]),
-            mock.call.clones.clone(self.replicas.source_set.return_value,
-                                   self.spec),
-            mock.call.replicas.template(7),
+            mock.call.clones.clone(self.sources, self.spec),
+            mock.call.replicas.source_set().template(7),
             mock.call.usage.note(self.template)], neighbours.mock_calls)
         self.assertEqual([], self.client.mock_calls)
         self.backend.account_name.assert_called_once_with(fake.PROJECT_ID)

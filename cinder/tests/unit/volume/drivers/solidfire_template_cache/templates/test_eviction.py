@@ -162,7 +162,10 @@ class CheckCapacityTestCase(CapacityTestCase):
         if expected is None:
             self.assert_limit_reached(
                 'percent is 11' if 'percent' in given else
-                'templates are kept already', action=check)
+                '%s replicas are being made; sf_template_max_count is '
+                '%s, sf_template_max_gib is %s (0: no limit)' % (
+                    coming - 1, given.get('count', 0), given.get('gib', 0)),
+                action=check)
         else:
             self.assertEqual(expected, check())
         self.assertEqual([], self.pruner.mock_calls + self.locks.taken)

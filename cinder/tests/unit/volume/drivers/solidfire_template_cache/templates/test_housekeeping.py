@@ -26,16 +26,20 @@ from cinder.volume.drivers.solidfire_template_cache.templates import (
     housekeeping)
 from cinder.volume.drivers.solidfire_template_cache.templates import limits
 from cinder.volume.drivers.solidfire_template_cache.templates import model
+from cinder.volume.drivers.solidfire_template_cache.templates import usage
 
 LOCK = locks.for_housekeeping(base.CLUSTER_ID)
 CAPACITY_LOCK = locks.for_capacity(base.CLUSTER_ID)
 FILLING = {'state': model.State.FILLING}
 DELETED = {'active': False}
 SAME_IMAGE = {'image': fixtures.image(id='image-0')}
+REPLICA = {**SAME_IMAGE, 'replica_maker': 'maker'}
 
 
 @ddt.ddt
 class HousekeeperTestCase(base.TemplatesTestCase):
+
+    CONF = {'sf_template_max_replicas': 32}
 
     def setUp(self):
         super().setUp()
@@ -51,6 +55,7 @@ class HousekeeperTestCase(base.TemplatesTestCase):
         self.usage.last_used.side_effect = (
             lambda template: template.last_used)
         self.usage.needs_recording.return_value = False
+        self.usage.unused_seconds.return_value = float('inf')
         names = ('sessions', 'clones', 'pruner', 'store', 'capacity')
         self.order = mock.Mock(spec_set=names)
         for name in names:
@@ -124,17 +129,73 @@ class HousekeeperTestCase(base.TemplatesTestCase):
 
     def test_idle_replicas(self):
         # The last one stays, in place of its template.
-        replica = {**SAME_IMAGE, 'replica_maker': 'maker'}
         self.pruner.prune_image.side_effect = lambda image_id: self.found
         for seconds, removable, first, counted in (
                 (0, True, SAME_IMAGE, [1, 2]), (299, True, SAME_IMAGE, [1, 2]),
                 (1, False, SAME_IMAGE, [1, 2]), (0, True, SAME_IMAGE, [1]),
-                (0, True, replica, [1])):
+                (0, True, REPLICA, [1])):
             self.clock.advance(seconds)
             self.pruner.try_remove.return_value = removable
-            self.assertEqual(counted, self.run_with(first, replica))
+            self.assertEqual(counted, self.run_with(first, REPLICA))
         self.pruner.try_remove.assert_called_with(
-            self.found[1], 'replica, not cloned for 300 seconds')
+            self.found[1], 'replica, not seen in use for 300 seconds')
+
+    def test_replicas_that_this_process_uses(self):
+        # Though none is being cloned at the moment of a run.
+        self.usage = usage.UsageTracker(self.clock)
+        self.new_process()
+        self.pruner.prune_image.side_effect = lambda image_id: self.found
+        for seconds, counted in ((0, [1, 2, 3]), (299, [1, 2, 3]),
+                                 (1, [1, 3]), (298, [1, 3]), (1, [1])):
+            self.clock.advance(seconds)
+            self.assertEqual(counted, self.run_with(
+                SAME_IMAGE, REPLICA, REPLICA))
+            if seconds == 299:
+                self.usage.note(self.found[2])
+
+    # The most replicas, which are being cloned, which can be removed, and
+    # which are removed, of 2 to 6. An older record is less preferred.
+    @ddt.data((5, (), (2, 3, 4, 5, 6), []), (4, (), (3,), [3]),
+              (3, (), (2, 3, 4, 5, 6), [3, 6]),
+              (0, (), (2, 3, 4, 5, 6), [3, 6, 5, 4, 2]),
+              (3, (3, 6), (2, 4, 5), [5, 4]), (2, (2, 4, 5, 6), (3,), [3]),
+              (3, (), (3,), [3]))
+    @ddt.unpack
+    def test_excess_replicas(self, most, cloned, removable, removed):
+        # The limit was lowered, or several processes made some at once.
+        self.set_conf(sf_template_max_replicas=most)
+        self.new_process()
+        self.clones.sources.return_value = set(cloned)
+        self.pruner.prune_image.side_effect = lambda image_id: self.found
+        self.pruner.try_remove.side_effect = (
+            lambda template, reason: template.volume_id in removable)
+        edited = {'image': fixtures.image(id='image-0',
+                                          updated_at=base.T0 + base.SECOND)}
+        replica = {**REPLICA, **edited}
+        counted = self.run_with(edited, replica, REPLICA, replica, replica,
+                                replica)
+        self.assertEqual([each for each in range(1, 7)
+                          if each not in removed], counted)
+        tried = self.pruner.try_remove.mock_calls
+        self.assertEqual(removed, [
+            call.args[0].volume_id for call in tried
+            if call.args[0].volume_id in removable])
+        self.assertEqual({'replica, sf_template_max_replicas is %s' % most}
+                         if removed else set(),
+                         {call.args[1] for call in tried})
+        self.assertLessEqual(len(tried), max(5 - most, 0))
+
+    def test_replicas_that_are_idle_do_not_count_as_excess(self):
+        self.set_conf(sf_template_max_replicas=1)
+        self.new_process()
+        self.pruner.prune_image.side_effect = lambda image_id: self.found
+        self.clones.sources.return_value = {2, 3}
+        self.assertEqual([1, 2, 3],
+                         self.run_with(SAME_IMAGE, REPLICA, REPLICA))
+        self.clock.advance(300)
+        self.clones.sources.return_value = {3}
+        self.assertEqual([1, 3],
+                         self.run_with(SAME_IMAGE, REPLICA, REPLICA))
 
     # Days since the last use; whether it is expired, can be removed.
     @ddt.data((6.9, False, True), (7, False, True), (7.1, True, True),

@@ -56,13 +56,13 @@ class LimitsTestCase(test.TestCase):
                     [fixtures.template(size=each * units.Gi)
                      for each in sizes], *extra), (count, gib, sizes, more))
 
-    def test_room(self):
+    def test_remaining(self):
         # Limits, the GiB of the templates, how many more there may be of 2.
         for count, gib, sizes, expected in (
                 (0, 0, [9], sys.maxsize), (3, 0, [9], 2), (3, 0, [9] * 4, 0),
                 (0, 9, [1, 2], 3), (0, 9, [], 4), (0, 9, [9, 1], 0),
                 (9, 9, [1, 2], 3), (4, 9, [1, 2], 2)):
-            self.assertEqual(expected, new_limits(count, gib).room(
+            self.assertEqual(expected, new_limits(count, gib).remaining(
                 [fixtures.template(size=each * units.Gi) for each in sizes],
                 2 * units.Gi), (count, gib, sizes))
 

@@ -12,7 +12,9 @@
 
 """Tests of how a request comes by a template."""
 
+from concurrent import futures
 import dataclasses
+import itertools
 import threading
 from unittest import mock
 
@@ -26,6 +28,7 @@ from cinder.volume.drivers.solidfire_template_cache.element import errors
 from cinder.volume.drivers.solidfire_template_cache import exceptions
 from cinder.volume.drivers.solidfire_template_cache.image import metadata
 from cinder.volume.drivers.solidfire_template_cache import locks
+from cinder.volume.drivers.solidfire_template_cache import single_flight
 from cinder.volume.drivers.solidfire_template_cache.templates import (
     fill_failures)
 from cinder.volume.drivers.solidfire_template_cache.templates import model
@@ -181,28 +184,64 @@ class GetTestCase(ProviderTestCase):
                 each.volume_id for each in self.provider.find(image)])
         self.assert_gets(9, HIT, NEWER, finds=0)
 
-    # The error of the other request; how many look-ups both make.
-    @ddt.data((None, 1), (base.api_error(), 2))
-    @ddt.unpack
-    def test_requests_at_the_same_time_look_up_once(self, failure, finds):
-        # Another one looks up while this one waits for its turn.
-        others = [lambda: self.assertRaises(errors.ApiError, self.get)
-                  if failure else self.assert_gets(7, HIT)]
+    def get_together(self, find):
+        """Let eight requests look up at the same time.
 
-        class Lock(object):
-            def __enter__(self):
-                if others:
-                    others.pop()()
+        :param find: looks up in place of the store, given the number of the
+            call; the first call comes when all requests have begun
+        :returns: the HIT or the error of each, and the number of look-ups
+        """
+        arrived, numbers = threading.Semaphore(0), itertools.count(1)
 
-            def __exit__(self, *exc_info):
-                pass
+        def wanted():
+            # Each looks into the cache first.
+            arrived.release()
+            return False
 
-        with mock.patch.object(threading, 'Lock', Lock):
-            self.provider = self.new_provider()
-        self.store.find.side_effect = [failure or [template()], [template()]]
-        provided = self.get()
-        self.assertEqual((HIT, []), (provided.outcome, others))
-        self.assertEqual(finds, self.store.find.call_count)
+        def find_numbered(image_id):
+            number = next(numbers)
+            for _i in range(8 if number == 1 else 0):
+                self.assertTrue(arrived.acquire(timeout=60))
+            return find(number)
+
+        self.signatures_wanted.side_effect = wanted
+        self.store.find.side_effect = find_numbered
+        with futures.ThreadPoolExecutor(8) as pool:
+            asked = [pool.submit(self.provider.get_or_fill,
+                                 self.new_request()) for _i in range(8)]
+        return ([each.exception() or each.result().outcome
+                 for each in asked], next(numbers) - 1)
+
+    def test_requests_at_the_same_time_look_up_once(self):
+        outcomes, finds = self.get_together(lambda number: [template()])
+        self.assertEqual([HIT] * 8, outcomes)
+        self.assertEqual(1, finds)
+
+    def test_requests_at_the_same_time_do_not_fail_one_after_the_other(self):
+        # Each may take as long as the retries of a call.
+        failure, others = base.api_error(), threading.Barrier(7)
+
+        def find(number):
+            if number > 1:
+                others.wait(timeout=5)
+            raise failure
+
+        outcomes, finds = self.get_together(find)
+        self.assertEqual([failure] * 8, outcomes)
+        self.assertEqual(8, finds)
+
+    def test_requests_after_another_look_up_that_failed(self):
+        # An error of another request is not one of theirs.
+        failure = base.api_error()
+
+        def find(number):
+            if number == 1:
+                raise failure
+            return [template()]
+
+        outcomes, _finds = self.get_together(find)
+        self.assertEqual(1, outcomes.count(failure))
+        self.assertEqual(7, outcomes.count(HIT))
 
     def test_number_of_cached_templates_is_bounded(self):
         self.mock_object(provider, '_MAX_CACHED', 1)
@@ -284,6 +323,16 @@ class FillTestCase(ProviderTestCase):
             self.filler.fill.side_effect = lambda req: template(21, newer)
             exc = self.assert_fails(exceptions.StaleRequest)
             self.assertIn(LATER.isoformat(), str(exc))
+
+    def test_miss_after_another_look_up(self):
+        # Of the same version of the image; it found none. Looked for again
+        # under the lock, and after the fill.
+        lookups = self.mock_object(single_flight, 'SingleFlight',
+                                   autospec=True).return_value
+        lookups.run.return_value = None
+        self.provider = self.new_provider()
+        self.assert_gets(21, MISS, NEWER, finds=2)
+        lookups.run.assert_called_once_with(NEWER, mock.ANY, mock.ANY)
 
     def test_fill_that_fails(self):
         failure = OSError('of the test')

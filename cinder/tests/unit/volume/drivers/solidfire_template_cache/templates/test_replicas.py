@@ -12,6 +12,8 @@
 
 """Tests of what replicas mean for the templates."""
 
+import gc
+
 from oslo_utils import units
 
 from cinder.tests.unit.volume.drivers.solidfire_template_cache import fixtures
@@ -37,7 +39,6 @@ class ReplicasTestCase(base.TemplatesTestCase):
             fixtures.element_volume(id=21), handle=1, clone_id=2)
         self.clones.replicas_coming.return_value = 4
         self.capacity.check_replica.return_value = 0
-        self.capacity.check_replica.return_value = 0
         self.replicas = self.new_process()
 
     def new_process(self):
@@ -56,11 +57,12 @@ class ReplicasTestCase(base.TemplatesTestCase):
         found = self.source_set(self.template)
         self.assertEqual((sources.Source(7, 3 * units.Gi),), found.sources)
         self.assertEqual(5, found.max_replicas)
-        self.assertIs(self.template, self.replicas.template(7))
+        self.assertIs(self.template, found.template(7))
         replica = fixtures.template(volume_id=8)
         self.provider.find.return_value = self.template, replica
         self.assertEqual([7, 8], [each.id for each in found.refresh()])
         self.provider.find.assert_called_once_with(IMAGE)
+        self.assertIs(replica, found.template(8))
         found.forget(8)
         self.provider.forget.assert_called_once_with(replica)
 
@@ -71,6 +73,34 @@ class ReplicasTestCase(base.TemplatesTestCase):
                               ({'updated_at': base.T0 + base.SECOND}, False)):
             other = self.source_set(image=fixtures.image(**changes))
             self.assertEqual(same, self.source_set().key == other.key)
+
+    def test_sources_are_known_however_many_others_there_are(self):
+        # A clone that is done must not be lost. One request is served by
+        # what another one, which may have ended, has found.
+        first, other = self.source_set(self.template), self.source_set()
+        replica = fixtures.template(volume_id=8)
+        self.provider.find.return_value = self.template, replica
+        first.refresh()
+        del first
+        self.mock_object(replicas, '_MAX_SEEN', 2)
+        for number in range(3):
+            self.source_set(fixtures.template(volume_id=number + 9),
+                            image=fixtures.image(id='image-%s' % number))
+        self.assertIs(self.template, other.template(7))
+        self.assertIs(replica, other.template(8))
+
+    def test_sources_are_known_as_long_as_requests_last(self):
+        # Of a template whose record was refreshed, the later one counts.
+        found = [self.source_set(self.template)]
+        refreshed = fixtures.template(last_used=base.T0 + base.HOUR)
+        found.append(self.source_set(refreshed))
+        for each in found:
+            self.assertIs(refreshed, each.template(7))
+        self.assertRaises(KeyError, self.source_set(
+            image=fixtures.image(id='other')).template, 7)
+        del found[:], each
+        gc.collect()
+        self.assertRaises(KeyError, self.source_set().template, 7)
 
     def test_source_set_names_the_makers_of_others(self):
         maker = self.start_replica()
@@ -117,7 +147,8 @@ class ReplicaUseTestCase(base.TemplatesTestCase):
 
     def test_idle(self):
         # Seconds later, what is being cloned then, what is idle of 1 and 2.
-        use = replicas.ReplicaUse(self.cluster, self.clones)
+        self.usage.unused_seconds.return_value = float('inf')
+        use = replicas.ReplicaUse(self.cluster, self.clones, self.usage)
         found = [fixtures.template(volume_id=each) for each in (1, 2)]
         for seconds, busy, expected in (
                 (1000, {1}, []), (299, {3}, []), (1, set(), [1, 2]),
@@ -125,6 +156,12 @@ class ReplicaUseTestCase(base.TemplatesTestCase):
                 (298, set(), [2]), (1, set(), [1, 2])):
             self.clock.advance(seconds)
             self.clones.sources.return_value = busy
+            self.assertEqual(expected,
+                             [each.volume_id for each in use.idle(found)])
+        # The seconds since this process used replica 1, between two runs.
+        for seconds, expected in ((299.9, [2]), (300, [1, 2])):
+            self.usage.unused_seconds.side_effect = (
+                lambda each: seconds if each.volume_id == 1 else 9999)
             self.assertEqual(expected,
                              [each.volume_id for each in use.idle(found)])
         # Without replicas it costs no call.

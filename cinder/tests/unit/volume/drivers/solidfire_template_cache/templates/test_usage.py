@@ -14,6 +14,7 @@
 
 import dataclasses
 import datetime
+import math
 
 import ddt
 
@@ -87,6 +88,20 @@ class UsageTrackerTestCase(test.TestCase):
                 (99 * MINUTE, fixtures.T0, False), (None, fixtures.T0, True)):
             self.assertIs(expected, self.usage.needs_recording(
                 self.template(ago, filled_at=filled_at)))
+
+    def test_unused_seconds(self):
+        # What others used is recorded by their clocks.
+        template = self.template(MINUTE)
+        self.assertEqual(math.inf, self.usage.unused_seconds(template))
+        self.usage.note(self.template(MINUTE, 2))
+        self.assertEqual(math.inf, self.usage.unused_seconds(template))
+        for _use in range(2):
+            self.usage.note(template)
+            self.assertEqual(0, self.usage.unused_seconds(template))
+            self.clock.advance(100)
+            self.clock.jump -= datetime.timedelta(days=1)
+            self.assertEqual(100, self.usage.unused_seconds(
+                self.template(volume_id=1)))
 
     def test_number_of_notes_is_bounded(self):
         self.mock_object(usage, '_MAX_ENTRIES', 2)

@@ -1,0 +1,26 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""Importing this makes the process one of Cinder on native threads.
+
+It must come before all other modules of Cinder and of the driver, which would
+choose eventlet. It is not in the package's ``__init__``, since tests of other
+modules run beside those of Cinder, on eventlet.
+"""
+
+from cinder import monkey_patch
+from cinder import objects
+
+# As Cinder's commands do first.
+monkey_patch.patch('threading')
+# Modules of Cinder name these classes in type hints, when imported.
+objects.register_all()

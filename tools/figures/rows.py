@@ -1,0 +1,28 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""Results as JSON with a line for each row, for short differences."""
+
+import json
+
+
+def _value(value):
+    if not isinstance(value, list):
+        return json.dumps(value)
+    return '[\n%s\n]' % ',\n'.join(map(json.dumps, value))
+
+
+def dumps(document):
+    """Return a dict of rows as JSON."""
+    return '{\n%s\n}\n' % ',\n'.join(
+        f'{json.dumps(key)}: {_value(value)}'
+        for key, value in document.items())
