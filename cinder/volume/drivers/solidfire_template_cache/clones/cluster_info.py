@@ -48,6 +48,8 @@ class ClusterInfo(object):
                  clock: clock_mod.SystemClock) -> None:
         self._client = element_client
         self._lock = threading.Lock()
+        # Whether the cluster has ever reported the node of a volume.
+        self._lists_nodes = False
         self._cached: MutableMapping[str, Any] = cachetools.TTLCache(
             8, _CACHE_SECONDS, timer=clock.monotonic)
 
@@ -78,13 +80,16 @@ class ClusterInfo(object):
                 return None
         try:
             found = self._client.list_volume_nodes(volume_ids)
-            unsupported = not found
+            # A new volume may have no statistics yet.
+            unsupported = not (found or self._lists_nodes)
         except errors.ElementError as exc:
             LOG.debug('The nodes of volumes were not listed: %s', exc)
             found = None
-            unsupported = exc.retry_class is errors.RetryClass.FINAL
-        if unsupported:
-            with self._lock:
+            unsupported = (exc.retry_class is errors.RetryClass.FINAL and
+                           not isinstance(exc, errors.NotFound))
+        with self._lock:
+            self._lists_nodes |= bool(found)
+            if unsupported:
                 self._cached['no volume nodes'] = True
         return found
 

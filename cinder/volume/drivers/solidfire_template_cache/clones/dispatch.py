@@ -44,6 +44,9 @@ from cinder.volume.drivers.solidfire_template_cache.element import models
 # boot storm whose size is known at its start ends a clone time sooner.
 _GATHER_SECONDS, _MAX_GATHER_SECONDS = 0.015, 0.05
 
+# Seconds that clones wait at most for the first list of the running ones.
+_MAX_PROBE_SECONDS = 1.0
+
 # Seconds between two polls of the running clones, relative to the duration
 # of a clone or, as long as that is unknown, to the time waited.
 _MIN_POLL, _MAX_POLL, _RELATIVE_POLL = 0.1, 2.0, 0.1
@@ -134,6 +137,7 @@ class Dispatcher(object):
         self.table.refused(slot.source, by_node, now,
                            now + pause * self._rng.uniform(0.5, 1))
         self._take_back(slot)
+        self._drop_if_idle(slot.group)
 
     def source_is_gone(self, slot: tickets.Slot) -> None:
         """Note that the source of a slot does not exist any more."""
@@ -142,6 +146,7 @@ class Dispatcher(object):
             if slot.source.id in group.source_ids:
                 group.source_ids.remove(slot.source.id)
         self._discard_unused()
+        self._drop_if_idle(slot.group)
 
     def ended(self, slot: tickets.Slot, now: float,
               done: bool = True) -> None:
@@ -203,7 +208,8 @@ class Dispatcher(object):
         self._observed = now
         for group in self._groups.values():
             group.observed = True
-            group.outdated |= not ended.isdisjoint(group.source_ids)
+            group.outdated |= bool(group.unlisted) or (
+                not ended.isdisjoint(group.source_ids))
         return [group for group in self._groups.values() if group.outdated]
 
     def divide(self, now: float) -> None:
@@ -240,6 +246,18 @@ class Dispatcher(object):
                 return found
             found.append(slot)
 
+    def hand_over(self, slot: tickets.Slot) -> None:
+        """Give a slot to the next clone in the queue, if there is one.
+
+        The clone that had it waits again.
+        """
+        first, group = slot.ticket, slot.group
+        if first is None or not group.waiting:
+            return
+        slot.ticket = group.waiting.pop(0)
+        slot.ticket.slot, first.slot = slot, None
+        group.waiting.insert(0, first)
+
     def next_time(self, now: float) -> Optional[float]:
         """Return when `assign` may return more although nothing happens."""
         times = [group.gather_until for group in self._groups.values()
@@ -258,7 +276,8 @@ class Dispatcher(object):
         first = self.first_waiting()
         if first is None:
             return _MAX_POLL
-        if any(self._is_probing(group) for group in self._groups.values()):
+        if any(self._is_probing(group, now)
+               for group in self._groups.values()):
             return 0.0
         interval = self._poll_interval(first.group, now)
         return spread * interval if self._share.outdated else interval
@@ -291,7 +310,7 @@ class Dispatcher(object):
                  if group.waiting and group.gather_until <= now),
                 key=lambda group: (len(group.used),
                                    group.waiting[0].number)):
-            if self._is_probing(group):
+            if self._is_probing(group, now):
                 continue
             source = self.table.choose(
                 self._sources(group), now,
@@ -312,14 +331,15 @@ class Dispatcher(object):
         group.used.add(slot)
         return slot
 
-    def _is_probing(self, group: tickets.Group) -> bool:
+    def _is_probing(self, group: tickets.Group, now: float) -> bool:
         """Return whether the running clones have to be listed first.
 
         A cluster may queue clones instead of refusing them, so that those of
         several processes would wait for one source while others are idle. And
         the first process to arrive would take the slots of all images.
         """
-        if group.observed or not group.waiting:
+        if group.observed or not group.waiting or (
+                now > group.gathering_since + _MAX_PROBE_SECONDS):
             return False
         several = sum(bool(each.waiting)
                       for each in self._groups.values()) > 1

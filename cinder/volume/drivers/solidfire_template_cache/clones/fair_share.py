@@ -112,7 +112,7 @@ class FairShare(object):
     def _forget_started(self, clone_seconds: float, now: float) -> None:
         if self._counted_until is not None:
             part = 0.5 ** ((now - self._counted_until) / (
-                _HALF_LIFE * clone_seconds))
+                _HALF_LIFE * max(clone_seconds, 0.001)))
             self._own_started *= part
             self._foreign_started *= part
         self._counted_until = now

@@ -160,8 +160,8 @@ class CloneScheduler(object):
                 if exc.name not in errors.VOLUME_GONE:
                     raise
                 gone = exc
-                ticket.group.source_set.forget(source_id)
                 self._queue.source_is_gone(slot)
+                ticket.group.source_set.forget(source_id)
 
     def _log_waiting(self, ticket: tickets.Ticket,
                      wanted: spec.CloneSpec) -> None:
@@ -198,8 +198,8 @@ class CloneScheduler(object):
                 LOG.debug('Template volume %(volume)s was not cloned into a '
                           'replica: %(error)s',
                           {'volume': source_id, 'error': exc})
-                source_set.forget(source_id)
                 self._queue.source_is_gone(slot)
+                source_set.forget(source_id)
                 return
             failure: Exception = exc
             # If the outcome is unknown, there may be one more replica soon.
@@ -253,10 +253,11 @@ class CloneScheduler(object):
         """List the sources until a new replica is among them."""
         intervals = self._monitor.poll_intervals()
         for _listing in range(_MAX_LISTINGS):
-            self._queue.refresh(slot.group)
-            if replica_id in slot.group.source_ids:
+            if replica_id in self._queue.refresh(slot.group):
                 return
             if slot.group.source_set.remove_unrecorded(replica_id):
-                self._queue.no_replica(slot, False)
-                return
+                break
             self._clock.sleep(next(intervals))
+        # It serves no clone, and the next one would not either.
+        self._queue.forget_replica(slot.group, replica_id)
+        self._queue.no_replica(slot, False)

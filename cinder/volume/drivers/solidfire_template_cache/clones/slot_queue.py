@@ -116,7 +116,7 @@ class SlotQueue(object):
                     self._assign()
                 if ticket.slot:
                     return ticket.slot
-                self._polling = True
+                self._polling, self._poller = True, ticket
             self._poll(ticket)
 
     # What becomes of a slot
@@ -162,9 +162,10 @@ class SlotQueue(object):
             self._assign()
             return is_news
 
-    def refresh(self, group: tickets.Group) -> None:
+    def refresh(self, group: tickets.Group) -> set[int]:
         """List the sources of an image, such as new replicas.
 
+        :returns: their ids
         :raises errors.ElementError: a call failed
         """
         found = group.source_set.refresh()
@@ -174,6 +175,12 @@ class SlotQueue(object):
             self._assign()
             if not group.source_ids:
                 self._notify_all()
+        return {source.id for source in found}
+
+    def forget_replica(self, group: tickets.Group, replica_id: int) -> None:
+        """Do not expect any more that a replica is listed."""
+        with self._lock:
+            group.unlisted.discard(replica_id)
 
     # Queries
 
@@ -202,6 +209,9 @@ class SlotQueue(object):
             failed = False
             found = self._dispatcher.assign(self._clock.monotonic())
             for slot in found:
+                if self._polling and slot.ticket is self._poller:
+                    # Its thread would leave the slot idle meanwhile.
+                    self._dispatcher.hand_over(slot)
                 if slot.ticket is not None:
                     self._conditions[slot.ticket].notify()
             for slot in found:

@@ -146,12 +146,13 @@ class SlotTable(object):
                 if source.id not in self._nodes]
 
     def forget_others(self) -> None:
-        """Forget the clones of other processes, as they may have ended."""
-        self._others, self.others, self.foreign_ids = {}, 0, set()
-        self._busy_nodes.clear()
+        """Do not count the clones of other processes any more.
+
+        Their ids are kept, so that it is noticed when they have ended.
+        """
+        self._others, self.others = {}, 0
         for source in self.sources.values():
             source.foreign = source.foreign_young = 0
-            source.foreign_ids = set()
 
     @property
     def running(self) -> int:

@@ -75,6 +75,20 @@ class ClusterInfoTestCase(base.CloneTestCase):
                 call.assert_called_once_with([7])
             self.clock.advance(1)
 
+    # What it reports before, the outcome, whether it is asked again
+    @ddt.data(({}, {}, False), ({7: 1}, {}, True),
+              ({7: 1}, base.api_error('xVolumeIDDoesNotExist', error_class=(
+                  errors.NotFound)), True),
+              ({}, base.api_error('xNotPrimary'), False))
+    @ddt.unpack
+    def test_volume_nodes_of_a_new_volume(self, before, outcome, again):
+        call = self.client.list_volume_nodes
+        call.side_effect = [before, outcome, {8: 2}]
+        self.info.volume_nodes([7])
+        self.info.volume_nodes([8])
+        self.assertEqual({8: 2} if again else None,
+                         self.info.volume_nodes([8]))
+
     def test_get_fails_with_an_unexpected_error(self):
         self.client.get_default_qos.side_effect = KeyError('x')
         self.assertRaises(KeyError, self.info.default_qos)

@@ -165,6 +165,14 @@ class QueueTestCase(DispatchTestCase):
                 slot.group.source_set.key for slot in running)
             self.assertEqual(shares, sorted(used.values(), reverse=True))
 
+    def test_hand_over(self):
+        tickets, found = self.begin(4)
+        self.dispatcher.hand_over(found[0])
+        self.assertIs(found[0], tickets[2].slot)
+        self.assertIs(tickets[2], found[0].ticket)
+        self.assertIsNone(tickets[0].slot)
+        self.assertIs(tickets[0], self.dispatcher.first_waiting())
+
     def test_source_is_gone(self):
         tickets, found = self.begin(4, 7, 8)
         gone = found[0].source.id
@@ -178,6 +186,11 @@ class QueueTestCase(DispatchTestCase):
         # Of those that are not listed, the one of which clones run stays.
         self.assertEqual({7, 8, 9} - {gone}, self.dispatcher.source_ids())
         self.assertEqual({9}, {slot.source.id for slot in self.assign()})
+
+    def test_probing_does_not_last(self):
+        self.arrive(6, 7, 8)
+        self.assertEqual(1, len(self.assign()))
+        self.assertEqual(3, len(self.assign(1)))
 
     def test_probing(self):
         # A first look tells whether other processes use the sources.
@@ -301,6 +314,19 @@ class ReplicaTestCase(DispatchTestCase):
             self.end(ticket.slot)
         self.assertEqual([None, None], self.served(seconds))
 
+    @ddt.data('refused', 'source_is_gone')
+    def test_replica_of_a_queue_that_has_drained(self, method):
+        _tickets, found = self.begin(64, max_replicas=32)
+        for ticket in _tickets:
+            self.dispatcher.leave(ticket)
+        for slot in found:
+            if method == 'refused':
+                self.dispatcher.refused(slot, False, self.now)
+            else:
+                self.dispatcher.source_is_gone(slot)
+        self.assertEqual((set(), {}), (self.dispatcher.source_ids(),
+                                       self.dispatcher.table.sources))
+
     def test_replica_that_fails_is_not_tried_again_at_once(self):
         _tickets, [first, second] = self.begin(64, max_replicas=32)
         self.dispatcher.ended(first, self.now, done=False)
@@ -317,6 +343,12 @@ class ReplicaTestCase(DispatchTestCase):
             self.dispatcher.refused(slot, False, self.now)
         self.observe()
         self.assertEqual([None, None], self.served(0.1))
+
+    def test_replica_that_is_not_listed_yet_is_looked_for(self):
+        tickets, [first, _second] = self.begin(64, max_replicas=32)
+        self.assertEqual([], self.observe())
+        self.end(first)
+        self.assertEqual([tickets[0].group], self.observe())
 
     def test_makers_count_as_processes(self):
         tickets, _found = self.begin(64, max_replicas=32)

@@ -180,8 +180,7 @@ class ReplicaTestCase(base.CloneTestCase):
 
     def test_replica(self):
         replica = self.begin(5)
-        self.queue.refresh.side_effect = lambda group: (
-            group.source_ids.append(replica.id))
+        self.queue.refresh.return_value = {7, replica.id}
         self.client.list_clones.side_effect = lambda: (
             self.queue.ended.assert_not_called() or self.list_clones())
         self.assertEqual([
@@ -200,12 +199,13 @@ class ReplicaTestCase(base.CloneTestCase):
         replica = self.begin(0)
         self.sources.remove_unrecorded.return_value = removed
         self.queue.refresh.side_effect = lambda group: (
-            group.source_ids.extend([replica.id] * (
-                self.queue.refresh.call_count >= listings)))
+            {replica.id} if self.queue.refresh.call_count >= listings
+            else {7})
         self.assertEqual(
             ['accepted', 'ended'] + ['refresh'] * (
                 1 if removed else min(listings, 5)) +
-            ['no_replica'] * removed, self.names(self.started(replica)))
+            ['forget_replica', 'no_replica'] * (listings == 9),
+            self.names(self.started(replica)))
         self.sources.remove_unrecorded.assert_called_with(replica.id)
 
     # What the job is, whether listing fails; whether an operator reads of it

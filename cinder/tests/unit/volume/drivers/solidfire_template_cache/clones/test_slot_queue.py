@@ -230,6 +230,22 @@ class PollTestCase(QueueTestCase):
         self.queue._poll(self.ticket)
         other.refresh.assert_called_once_with()
 
+    def test_slot_is_not_for_the_thread_that_polls(self):
+        other = self.enter()
+        found = []
+
+        def list_clones():
+            if not found:
+                self.queue.ended(self.slots[0], True)
+                found.extend([self.ticket.slot, other.slot])
+            return []
+
+        self.queue._poll(self.ticket)
+        self.client.list_clones.side_effect = list_clones
+        self.assert_times_out(self.ticket, 3)
+        self.assertIsNone(found[0])
+        self.assertIs(other, found[1].ticket)
+
     def test_failure(self):
         # The queue goes on; an unexpected error ends one request only.
         log = self.useFixture(fixtures.LogCapture())

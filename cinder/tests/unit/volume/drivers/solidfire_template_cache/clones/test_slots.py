@@ -210,11 +210,12 @@ class SlotTableTestCase(test.TestCase):
         [source] = self.add(5)
         self.table.observe(clones(1, 50, 51, node=5) + clones(
             99, *range(60, 68), node=5), set(), {})
-        self.table.refused(source, True, 0, 100)
-        self.assertIsNone(self.table.choose([source], 101))
+        self.assertIsNone(self.table.choose([source], 0))
         self.table.forget_others()
-        self.assertIs(source, self.table.choose([source], 101))
+        self.assertIs(source, self.table.choose([source], 0))
         self.assertEqual((0, 0), (self.table.foreign, self.table.others))
+        # That they have ended is noticed all the same.
+        self.assertEqual({1}, self.table.observe([], set(), {}))
 
     def test_discard(self):
         self.add(1, 2)
