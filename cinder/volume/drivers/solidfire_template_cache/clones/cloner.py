@@ -110,6 +110,14 @@ class Cloner(object):
             raise
         return volume
 
+    @staticmethod
+    def is_consistent(source_id: int, started: models.StartedClone,
+                      wanted: spec.CloneSpec) -> bool:
+        """Return whether the volumeID in a CloneVolume reply can be right."""
+        volume = started.volume
+        return (volume.name == wanted.name and volume.iqn_matches_id and
+                volume.id != source_id)
+
     def _reconcile(self, source_id: int, wanted: spec.CloneSpec,
                    error: errors.ElementError) -> None:
         """Remove what a failed CloneVolume may have started."""
@@ -135,8 +143,8 @@ class Cloner(object):
         later = [volume.id for volume in found
                  if volume.id > volume_id and volume.status != 'deleted']
         listed = any(volume.id == volume_id for volume in found)
-        if later and (listed or self._is_consistent(source_id, started,
-                                                    wanted)):
+        if later and (listed or self.is_consistent(source_id, started,
+                                                   wanted)):
             error = exceptions.CloneSuperseded(template=source_id,
                                                other=max(later))
             if listed:
@@ -159,14 +167,6 @@ class Cloner(object):
         except errors.ElementError as failure:
             error.add_note('SolidFire volume %s may be left: %s'
                            % (volume_id, failure))
-
-    @staticmethod
-    def _is_consistent(source_id: int, started: models.StartedClone,
-                       wanted: spec.CloneSpec) -> bool:
-        """Return whether the volumeID in a CloneVolume reply can be right."""
-        volume = started.volume
-        return (volume.name == wanted.name and volume.iqn_matches_id and
-                volume.id != source_id)
 
     @staticmethod
     def _check(source_id: int, volume_id: int, wanted: spec.CloneSpec,
@@ -245,7 +245,7 @@ class Cloner(object):
         another volume; then the name shows which volumes to remove.
         """
         volume_id = started.volume.id
-        if self._is_consistent(source_id, started, wanted) or volume_id in [
+        if self.is_consistent(source_id, started, wanted) or volume_id in [
                 found.id for found in self._client.list_volumes(wanted.name)]:
             self._client.remove_volume(volume_id)
         else:

@@ -93,6 +93,9 @@ class CloneScheduler(object):
             finally:
                 # For the next clone.
                 self._queue.ended(slot, done)
+        if self._cloner.is_consistent(source_id, started, wanted):
+            # A late clone may end while this one is confirmed.
+            self._late.note_created(started.volume)
         volume = self._cloner.finish(source_id, started, wanted)
         self._late.note_created(volume)
         return volume, source_id
