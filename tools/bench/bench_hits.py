@@ -22,7 +22,7 @@ import pytest
 import requests
 
 from bench import environment
-from cinder import db
+from cinder.db import api as db_api
 from cinder.volume.drivers.solidfire_template_cache.image import metadata
 from cinder.volume.drivers.solidfire_template_cache.templates import model
 
@@ -148,8 +148,8 @@ def bench_clone_image(benchmark, lab):
     volumes = [backend.new_volume() for _ in range(rounds)]
     sent, database = _Timer(), _Timer()
     with sent.wrap(requests.Session, 'post'), database.wrap(
-            db, 'volume_type_get'), database.wrap(
-            db, 'volume_glance_metadata_bulk_create'):
+            db_api, 'volume_type_get'), database.wrap(
+            db_api, 'volume_glance_metadata_bulk_create'):
         cpu = time.thread_time()
         benchmark.pedantic(backend.clone, rounds=rounds,
                            setup=lambda: ((image, volumes.pop()), {}))
