@@ -87,8 +87,8 @@ class CloneScheduler(object):
             try:
                 with self._monitor.in_flight(started.volume.id):
                     self._queue.accepted(slot, started.volume.id)
-                    self._cloner.wait(source_set.key, source_id, started,
-                                      wanted)
+                    self._cloner.wait(source_set.image_id, source_id,
+                                      started, wanted)
                 done = True
             finally:
                 # For the next clone.
@@ -226,8 +226,8 @@ class CloneScheduler(object):
         try:
             with self._monitor.in_flight(replica_id):
                 self._queue.accepted(slot, replica_id)
-                self._monitor.wait_for_job(source_set.key, slot.source.id,
-                                           started)
+                self._monitor.wait_for_job(source_set.image_id,
+                                           slot.source.id, started)
             done = True
         except Exception as exc:
             LOG.info('Replica %(replica)s of template volume %(volume)s of '
