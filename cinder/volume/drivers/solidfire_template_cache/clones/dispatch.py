@@ -73,7 +73,7 @@ class Dispatcher(object):
         self._share = fair_share.FairShare()
         self._groups: dict[Hashable, tickets.Group] = {}
         self._numbers = itertools.count()
-        # When the running clones were last listed.
+        # When the running clones were last listed, or the first clone came.
         self._observed = 0.0
         self._durations: MutableMapping[Hashable, float] = (
             cachetools.LRUCache(_MAX_DURATIONS))
@@ -83,6 +83,9 @@ class Dispatcher(object):
     def arrive(self, source_set: sources.SourceSet,
                now: float) -> tickets.Ticket:
         """Queue a clone."""
+        if not self._groups:
+            # Nothing is known of others, and nothing of it is too old.
+            self._observed = now
         group = self._groups.setdefault(source_set.key,
                                         tickets.Group(source_set))
         self._add(group, source_set.sources)

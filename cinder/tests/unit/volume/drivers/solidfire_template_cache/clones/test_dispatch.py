@@ -222,6 +222,14 @@ class QueueTestCase(DispatchTestCase):
             self.assertAlmostEqual(
                 expected, self.dispatcher.poll_delay(spread, self.now))
 
+    def test_what_was_started_before_others_were_seen_counts(self):
+        self.now = 10000.0
+        self.arrive(2)
+        self.assertEqual(2, len(self.assign()))
+        self.arrive(4)
+        self.assign()
+        self.assertEqual(2, self.dispatcher._share._own_started)
+
     def test_contention(self):
         # Others run clones: half of the slots, sources at random, and the
         # slots of this process that end go to whoever is first.
